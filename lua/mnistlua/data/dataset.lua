@@ -1,0 +1,177 @@
+-- Dataset: labelled samples in memory, and Bundle: the train, val and test parts of a data source.
+--
+-- A Dataset wraps the core's; it adds a name, how its pixels are normalised, and batches. A bundle behaves like its
+-- training part where it is used as a dataset (#b, b[i], b:batches{}, b:split{}, b:subset()).
+local core = require "mnistlua.core"
+local context = require "mnistlua.context"
+local options = require "mnistlua.options"
+
+local m = {}
+
+local Dataset = {}
+local Bundle = {}
+
+-- ---- Dataset ----
+
+local function wrap(handle, like, name)
+  return setmetatable({
+    core = handle,
+    name = name or like.name,
+    normalise = like.normalise,   -- { mean, std } of the pixels as x / 255
+    classes = handle:classes(),
+  }, Dataset)
+end
+
+local function check_index(d, i)
+  if math.type(i) ~= "integer" then i = tonumber(i) and math.tointeger(i) end
+  if not i or i < 1 or i > #d then
+    options.fail(("%s: sample numbers are 1..%d"):format(d.name, #d))
+  end
+  return i
+end
+
+function Dataset:__len() return #self.core end
+
+-- data[i] is { image, label, image = ..., label = ... }: the image as it is stored, the label 0..classes-1.
+function Dataset:__index(key)
+  if type(key) == "number" then
+    if key == #self + 1 then return nil end             -- lets ipairs end
+    local image, label = self.core:get(check_index(self, key))
+    return { image, label, image = image, label = label }
+  end
+  return Dataset[key]
+end
+
+function Dataset:__tostring()
+  return ("%s: %d samples of %s, %d classes"):format(self.name, #self, table.concat(self:sample_shape(), "x"), self.classes)
+end
+
+--- The shape of one sample, e.g. {28, 28}.
+function Dataset:sample_shape() return self.core:sample_shape() end
+
+--- 16 hex digits that tell data sets apart: shape, bytes, labels and their order go into it.
+function Dataset:hash() return self.core:hash() end
+
+--- How many samples each class has, a list whose first element counts label 0.
+function Dataset:label_counts() return self.core:label_counts() end
+
+--- Samples first..last (from 1, both included), or those in a list of sample numbers. No image is copied.
+function Dataset:subset(first, last)
+  if type(first) == "table" then return wrap(self.core:subset(first), self) end
+  first, last = check_index(self, first or 1), check_index(self, last or #self)
+  if last < first then options.fail(("%s:subset: %d..%d is empty"):format(self.name, first, last)) end
+  return wrap(self.core:range(first, last), self)
+end
+
+--- The same samples in an order drawn from the seed (the run's, if none is given).
+function Dataset:shuffled(seed) return wrap(self.core:shuffled(seed or context.seed), self) end
+
+local function part_size(d, what, size)
+  if math.type(size) == "float" and size < 1 then size = math.floor(size * #d + 0.5) end
+  size = math.tointeger(size)
+  if not size or size < 0 then
+    options.fail(("%s:split: %s is a number of samples or a share below 1, got %s"):format(d.name, what, tostring(size)))
+  end
+  return size
+end
+
+--- Cuts a dataset into { train, val, test }: `val` and `test` are numbers of samples (or shares below 1) taken from its
+--- end, after shuffling if `shuffle` is true (with `seed`, the run's by default); train is the rest.
+function Dataset:split(given)
+  local o = options.read("Dataset:split", given or {}, {
+    val = { default = 0, type = "number" }, test = { default = 0, type = "number" },
+    shuffle = { default = false, type = "boolean" }, seed = { type = "number" },
+  })
+  local d = o.shuffle and self:shuffled(o.seed) or self
+  local val, test = part_size(d, "val", o.val), part_size(d, "test", o.test)
+  local train = #d - val - test
+  if train < 1 then
+    options.fail(("%s:split: val = %d and test = %d leave no training samples of %d"):format(d.name, val, test, #d))
+  end
+  return m.bundle {
+    name = d.name,
+    train = d:subset(1, train),
+    val = val > 0 and d:subset(train + 1, train + val) or nil,
+    test = test > 0 and d:subset(train + val + 1, #d) or nil,
+  }
+end
+
+--- A loader over this dataset: `batch` samples at a time ("all" for the whole set), normalised.
+function Dataset:loader(given)
+  local o = options.read("Dataset:batches", given or {}, {
+    batch = { default = 128 }, shuffle = { default = false, type = "boolean" },
+    drop_last = { default = false, type = "boolean" }, seed = { default = context.seed, type = "number" },
+    epoch = { default = 1, type = "number" },
+  })
+  if o.batch == "all" then o.batch = #self end
+  return core.loader(self.core, {
+    batch = o.batch, shuffle = o.shuffle, drop_last = o.drop_last, seed = o.seed,
+    mean = self.normalise[1], std = self.normalise[2],
+  }), o
+end
+
+--- Iterates over one pass: `for x, y in data:batches { batch = 128, shuffle = true } do`. x is f32 [b, ...], normalised;
+--- y is i32 [b]. Options: batch (128), shuffle (false), drop_last (false), seed (the run's), epoch (1).
+function Dataset:batches(given)
+  local loader, o = self:loader(given)
+  loader:start(o.epoch, 1)
+  return function() return loader:next() end
+end
+
+-- ---- Bundle ----
+
+local delegated = { "subset", "shuffled", "split", "batches", "loader", "sample_shape", "hash", "label_counts" }
+for _, method in ipairs(delegated) do
+  Bundle[method] = function(self, ...) return self.train[method](self.train, ...) end
+end
+
+function Bundle:__index(key)
+  if type(key) == "number" then return self.train[key] end
+  if key == "classes" then return self.train.classes end
+  return Bundle[key]
+end
+
+function Bundle:__len() return #self.train end
+
+--- "mnist: 55000 train, 5000 val, 10000 test".
+function Bundle:__tostring()
+  local parts = {}
+  for _, part in ipairs { "train", "val", "test" } do
+    local d = rawget(self, part)
+    if d then parts[#parts + 1] = ("%d %s"):format(#d, part) end
+  end
+  return self.name .. ": " .. table.concat(parts, ", ")
+end
+
+--- Puts parts together: { name, train, val, test }; val and test may be missing. All share train's normalisation.
+function m.bundle(parts)
+  for _, part in ipairs { "val", "test" } do
+    if parts[part] then parts[part].normalise = parts.train.normalise end
+  end
+  return setmetatable(parts, Bundle)
+end
+
+--- A Dataset around a core dataset. normalise is "standard" (mean 0, deviation 1 over this set), "unit" (x / 255),
+--- "none" (pixels as they are), or { mean, std } of x / 255.
+function m.dataset(handle, name, normalise)
+  local d = wrap(handle, { normalise = {} }, name)
+  if normalise == "standard" then
+    local mean, std = handle:moments()
+    d.normalise = { mean, std > 0 and std or 1 }
+  elseif normalise == "unit" then
+    d.normalise = { 0, 1 }
+  elseif normalise == "none" then
+    d.normalise = { 0, 1 / 255 }
+  elseif type(normalise) == "table" and tonumber(normalise[1]) and (tonumber(normalise[2]) or 0) > 0 then
+    d.normalise = { normalise[1], normalise[2] }
+  else
+    options.fail(("%s: normalise is \"standard\", \"unit\", \"none\" or { mean, std } with std above 0, got %s"):format(
+      name, tostring(normalise)))
+  end
+  return d
+end
+
+function m.is_dataset(x) return getmetatable(x) == Dataset end
+function m.is_bundle(x) return getmetatable(x) == Bundle end
+
+return m

@@ -1,0 +1,138 @@
+-- ml.data: where samples come from. Every source returns a bundle with a `train` part and, where it has them or is asked
+-- for them, `val` and `test`. A file that is missing or damaged gives nil and a message.
+local core = require "mnistlua.core"
+local context = require "mnistlua.context"
+local dataset = require "mnistlua.data.dataset"
+local files = require "mnistlua.data.files"
+local options = require "mnistlua.options"
+
+local m = {}
+
+-- Mean and standard deviation of MNIST's training pixels as x / 255, the constants that everyone uses.
+local mnist_moments = { 0.1307, 0.3081 }
+
+local common = {
+  val = { default = 0, type = "number" },
+  normalise = { default = "standard" },
+}
+
+local function spec(own)
+  for k, v in pairs(common) do own[k] = own[k] or v end
+  return own
+end
+
+-- A test set normalised like the training set, and the last `val` training samples held out.
+local function assemble(name, train, test, o)
+  local bundle = o.val > 0 and train:split { val = o.val } or dataset.bundle { name = name, train = train }
+  if test then test.normalise = train.normalise end
+  bundle.test = test or bundle.test
+  return bundle
+end
+
+-- Images and labels of two IDX files as a core dataset.
+local function read_pair(images_path, labels_path, classes)
+  local images, problem = core.read_idx(images_path)
+  if not images then return nil, problem end
+  local labels
+  labels, problem = core.read_idx(labels_path)
+  if not labels then return nil, problem end
+  local handle
+  handle, problem = core.dataset(images, labels, classes)
+  if not handle then return nil, ("%s and %s: %s"):format(images_path, labels_path, problem) end
+  return handle
+end
+
+local function make_digits(name, o)
+  local train = dataset.dataset(core.make_digits(o.n, o.seed), name, o.normalise)
+  local test = o.test > 0 and dataset.dataset(core.make_digits(o.test, o.seed + 0x10000), name, o.normalise)
+  return assemble(name, train, test or nil, o)
+end
+
+--- Synthetic handwritten digits, 28x28: `n` for training (60000), `test` (0) from another seed, `val` (0) held out of the
+--- n, `seed` (0), `normalise` ("standard"). Needs no files.
+function m.digits(given)
+  local o = options.read("ml.data.digits", given or {}, spec {
+    n = { default = 60000, type = "number", min = 1, integer = true },
+    test = { default = 0, type = "number", min = 0, integer = true },
+    seed = { default = 0, type = "number", min = 0, integer = true },
+  })
+  return make_digits("digits", o)
+end
+
+local function stand_in(name, o)
+  if context.data ~= "digits" then return nil end
+  local t10k = o.from == "t10k"
+  return make_digits("synthetic digits (--data digits, in place of " .. name .. ")", {
+    n = t10k and 10000 or 60000, test = t10k and 0 or 10000, seed = 0, val = o.val, normalise = "standard",
+  })
+end
+
+-- A data set of MNIST's four files in the folder `name` of the data folder.
+local function mnist_like(name, title, given, moments)
+  local o = options.read("ml.data." .. name, given or {}, spec {
+    from = { default = "train", choices = { "train", "t10k" } },
+  })
+  if o.normalise == "standard" and moments then o.normalise = moments end
+  local digits = stand_in(title, o)
+  if digits then return digits end
+  local folder, problem = files.find_folder(name, title)
+  if not folder then return context.fault(problem) end
+  local parts = {}
+  for _, part in ipairs(o.from == "t10k" and { "t10k" } or { "train", "t10k" }) do
+    local images, labels = files.mnist_pair(folder, part)
+    local handle
+    handle, problem = read_pair(images, labels, 10)
+    if not handle then return context.fault(problem) end
+    parts[#parts + 1] = dataset.dataset(handle, name, o.normalise)
+  end
+  return assemble(name, parts[1], parts[2], o)
+end
+
+--- MNIST from the data folder's mnist/ (four IDX files, gzip-compressed or not): 60000 for training, 10000 for test.
+--- Options: `val` (0) training images held out at the end, `from` ("train"; "t10k" for the 10000 alone, as training
+--- data), `normalise` ("standard": (x / 255 - 0.1307) / 0.3081).
+function m.mnist(given) return mnist_like("mnist", "MNIST", given, mnist_moments) end
+
+--- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `normalise`.
+function m.idx(given)
+  local o = options.read("ml.data.idx", given or {}, spec {
+    images = { type = "string", required = true }, labels = { type = "string", required = true },
+    test_images = { type = "string" }, test_labels = { type = "string" },
+  })
+  local handle, problem = read_pair(o.images, o.labels)
+  if not handle then return context.fault(problem) end
+  local test
+  if o.test_images then
+    test, problem = read_pair(o.test_images, o.test_labels or "", handle:classes())
+    if not test then return context.fault(problem) end
+  end
+  local train = dataset.dataset(handle, o.images, o.normalise)
+  return assemble(o.images, train, test and dataset.dataset(test, o.test_images, o.normalise), o)
+end
+
+local function read_csv(path, o)
+  local handle, info = core.read_csv(path, o.label, o.header == true and "yes" or o.header == false and "no" or o.header)
+  if not handle then return nil, info end
+  context.note(("%s: %d rows of %d columns, %s"):format(path, info.rows, info.columns,
+    info.header and "the first line is a header" or "no header"))
+  return dataset.dataset(handle, path, o.normalise)
+end
+
+--- Samples from a CSV file, one a row: `path`, `label` (1: the column of the label), `header` ("auto", true or false),
+--- `test` (the path of a second file), `val`, `normalise`. What was found of a header is said at the start of a run.
+function m.csv(given)
+  local o = options.read("ml.data.csv", given or {}, spec {
+    path = { type = "string", required = true }, label = { default = 1, type = "number", min = 1, integer = true },
+    header = { default = "auto", choices = { "auto", "yes", "no", true, false } }, test = { type = "string" },
+  })
+  local train, problem = read_csv(o.path, o)
+  if not train then return context.fault(problem) end
+  local test
+  if o.test then
+    test, problem = read_csv(o.test, o)
+    if not test then return context.fault(problem) end
+  end
+  return assemble(o.path, train, test, o)
+end
+
+return options.strict("ml.data", m)

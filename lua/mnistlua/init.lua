@@ -1,0 +1,42 @@
+-- mnistlua: what `require "mnistlua"` gives a config.
+--
+-- Tensors and their functions come from the C core; layers, optimizers, schedules, datasets and the trainer are Lua.
+local core = require "mnistlua.core"
+local options = require "mnistlua.options"
+
+local ml = {
+  nn = require "mnistlua.nn",
+  optim = require "mnistlua.optim",
+  sched = require "mnistlua.sched",
+  data = require "mnistlua.data",
+  params = require("mnistlua.params").declare,
+  experiment = require("mnistlua.experiment").new,
+  version = core.version,
+}
+
+-- Functions of the core that scripts call as they are; src/bind/README.md describes each.
+local tensor_functions = {
+  "tensor", "zeros", "ones", "full", "arange", "rand", "randn", "concat", "linear", "cross_entropy", "nll", "mse",
+  "maximum", "minimum",
+}
+for _, name in ipairs(tensor_functions) do ml[name] = core[name] end
+
+--- Restarts every random stream from a seed (0..4294967295): ml.randn, initial weights, dropout, math.random.
+function ml.manual_seed(seed)
+  core.manual_seed(seed)
+  math.randomseed(seed)
+end
+
+--- Calls f(...) without recording for gradients and returns what it returns.
+function ml.no_grad(f, ...)
+  local before = core.recording(false)
+  local results = table.pack(pcall(f, ...))
+  core.recording(before)
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Seconds on a clock that only goes forward.
+ml.clock = core.clock
+
+return options.strict("ml", ml)

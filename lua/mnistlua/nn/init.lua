@@ -1,0 +1,23 @@
+-- ml.nn: modules to build models from, and the base class for one's own. This list is all that it has; a name that is
+-- not in it is an error with a suggestion.
+local options = require "mnistlua.options"
+
+local m = {
+  Module     = require "mnistlua.nn.module",
+  ModuleList = require "mnistlua.nn.module_list",
+  Sequential = require "mnistlua.nn.sequential",
+  Parameter  = require("mnistlua.nn.parameter").mark,
+  init       = require("mnistlua.nn.initializers").public,
+
+  Linear     = require "mnistlua.nn.linear",
+  Flatten    = require "mnistlua.nn.flatten",
+  Identity   = require "mnistlua.nn.identity",
+  Dropout    = require "mnistlua.nn.dropout",
+}
+
+-- Files that define several classes.
+for _, file in ipairs { "activations", "losses" } do
+  for name, class in pairs(require("mnistlua.nn." .. file)) do m[name] = class end
+end
+
+return options.strict("nn", m)

@@ -1,0 +1,77 @@
+-- What an optimizer must keep to continue to the same bits: settings, step, and the state tensors by parameter name. A
+-- state is checked as a whole before anything is changed, because it may come from a file.
+local core = require "mnistlua.core"
+local options = require "mnistlua.options"
+local settings = require "mnistlua.optim.settings"
+
+local m = {}
+
+--- The state of an optimizer of this kind with these groups.
+function m.take(kind, step, values, groups)
+  local state = { type = kind, step = step, settings = settings.copy(values), groups = {}, tensors = {} }
+  for i, group in ipairs(groups) do
+    state.groups[i] = group:settings()
+    local own = group:tensors()
+    table.move(own, 1, #own, #state.tensors + 1, state.tensors)
+  end
+  return state
+end
+
+local function by_name(list)
+  local map = {}
+  for _, entry in ipairs(list) do map[entry[1]] = entry[2] end
+  return map
+end
+
+local function tensor_problem(given, name, parameter)
+  if options.kind(given) ~= "tensor" then return ("it lacks '%s'"):format(name) end
+  local has, wants = table.concat(given.shape, "x"), table.concat(parameter.shape, "x")
+  if has ~= wants then return ("'%s' is %s where the parameter is %s"):format(name, has, wants) end
+end
+
+-- Settings decide which slots there are, so those of the state are asked. Notes the names in `wanted`.
+local function group_problem(kind, group, given, map, wanted)
+  local problem = settings.problem(kind, given)
+  if problem or type(given.lr_scale) ~= "number" then return problem or "a group lacks its lr_scale" end
+  for _, slot in ipairs(core.optim_slots(kind, settings.hyper(given))) do
+    for i, name in ipairs(group.names) do
+      local full = name .. "." .. slot
+      wanted[full] = true
+      problem = tensor_problem(map[full], full, group.params[i])
+      if problem then return problem end
+    end
+  end
+end
+
+local function is_state(given)
+  return type(given) == "table" and type(given.groups) == "table" and type(given.tensors) == "table"
+     and math.tointeger(given.step) ~= nil
+end
+
+--- nil if the state fits an optimizer of this kind with these groups; otherwise what does not, in words.
+function m.misfit(kind, groups, given)
+  if not is_state(given) then return "it is not what state_dict returns" end
+  if given.type ~= kind then return ("it is one of %s"):format(tostring(given.type)) end
+  if #given.groups ~= #groups then
+    return ("it has %d parameter groups where the optimizer has %d"):format(#given.groups, #groups)
+  end
+  local map, wanted, problem = by_name(given.tensors), {}, settings.problem(kind, given.settings)
+  for i, group in ipairs(groups) do
+    problem = problem or group_problem(kind, group, given.groups[i], map, wanted)
+  end
+  for _, entry in ipairs(given.tensors) do
+    if not problem and not wanted[entry[1]] then problem = ("unexpected '%s'"):format(core.escape(entry[1])) end
+  end
+  return problem
+end
+
+--- Puts a state that fits back into the groups.
+function m.restore(groups, given)
+  local map = by_name(given.tensors)
+  for i, group in ipairs(groups) do
+    group:restore(settings.copy(given.groups[i]))
+    for _, entry in ipairs(group:tensors()) do entry[2]:copy_(map[entry[1]]) end
+  end
+end
+
+return m

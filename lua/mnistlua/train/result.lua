@@ -1,0 +1,48 @@
+-- What a run says before and after: the model and data on stderr at its start, the result on stdout at its end.
+local core = require "mnistlua.core"
+local context = require "mnistlua.context"
+local json = require "mnistlua.json"
+local progress = require "mnistlua.train.progress"
+
+local m = {}
+
+--- Says on stderr what is about to be trained.
+function m.opening(experiment, display)
+  for _, note in ipairs(context.notes) do display:message(core.escape(note)) end
+  if context.data == "digits" then
+    display:message "NOTE: training on SYNTHETIC digits, not on MNIST; results say nothing about MNIST."
+  end
+  display:message(("%s  on %s  (%d threads, %s)"):format(core.escape(experiment.name), core.escape(tostring(experiment.data)),
+    core.threads(), core.isa()))
+end
+
+local function line(label, fmt, ...)
+  print(("%-14s %s"):format(label, fmt:format(...)))
+end
+
+local function show_part(result, part)
+  local acc, loss = result[part .. ".acc"], result[part .. ".loss"]
+  if not loss then return end
+  local errors = ""
+  if part == "test" and acc then
+    errors = ("  (%s errors of %s)"):format(progress.thousands(result["test.errors"]), progress.thousands(result["test.count"]))
+  end
+  line(part .. " accuracy", "%s%s   loss %.4f", progress.percent(acc), errors, loss)
+end
+
+--- Prints the result on stdout: readable lines, or with `as_json` one JSON object.
+function m.show(result, run, as_json)
+  if as_json then
+    print(json.encode(result))
+    return
+  end
+  show_part(result, "train")
+  show_part(result, "val")
+  show_part(result, "test")
+  line("trained", "%d steps in %s (%s images/s)%s", result.steps, progress.duration(result.train_seconds),
+    progress.thousands(result.images_per_s), result.stopped and "; " .. core.escape(result.stopped) or "")
+  line("data", "%s", core.escape(tostring(run.data)))
+  if result.weights then line("weights", "%s", core.escape(result.weights)) end
+end
+
+return m

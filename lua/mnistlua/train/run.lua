@@ -1,0 +1,285 @@
+-- Run: one training in progress, as a loop of one's own and the callbacks see it. It hands out batches, keeps count of
+-- steps, epochs and metrics, evaluates, shows progress, and stops when it is time.
+local core = require "mnistlua.core"
+local events = require "mnistlua.train.events"
+local metrics = require "mnistlua.train.metrics"
+local options = require "mnistlua.options"
+
+local Run = {}
+
+-- Read with run.x: step and epoch count from 1, progress runs from 0 to 1 over the whole run, epoch_progress over the
+-- epoch; model, loss, optimizer, data, metrics; total_steps, steps_per_epoch, epochs.
+Run.__index = function(self, key)
+  local value = Run[key]
+  if value == nil then
+    options.fail(("run has no field or method '%s'%s"):format(tostring(key), options.hint(key, self:names())))
+  end
+  return value or nil
+end
+
+function Run:names()
+  local names = {}
+  for k in pairs(Run) do if type(k) == "string" and not k:find "^_" then names[#names + 1] = k end end
+  for k in pairs(self) do names[#names + 1] = k end
+  table.sort(names)
+  return names
+end
+
+-- Metrics of the run: a table that refuses to be asked for a misspelt name.
+local function metric_table(own)
+  return setmetatable({}, { __index = function(_, name) metrics.check_name("run.metrics", name, own) end })
+end
+
+-- Fields that may be nil are false here, so that the strict __index above finds them.
+Run.stopping, Run.interrupted, Run.diverged = false, false, false
+
+--- Prepares a run of an experiment: builds the model for the data's shape, binds the optimizer, makes the loader.
+--- given: seed.
+function Run.new(experiment, given)
+  local e = experiment
+  local self = setmetatable({
+    experiment = e, data = e.data, model = e.model, loss = e.loss, optimizer = e.optimizer,
+    seed = given.seed, progress_display = false, deadline = false, on_epoch = false,
+    step = 0, epoch = 0, progress = 0, epoch_progress = 0, step_in_epoch = 0,
+    metrics = metric_table(e.metrics), train_seconds = 0, images = 0, in_step = false,
+    finished = false,
+    eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
+  }, Run)
+  for _, name in ipairs(e.metrics or {}) do self.wants_grad_norm = self.wants_grad_norm or name == "grad_norm" end
+  self.loader = e.data.train:loader { batch = e.batch, shuffle = e.shuffle, drop_last = e.drop_last, seed = given.seed }
+  self.steps_per_epoch = self.loader:steps()
+  if self.steps_per_epoch == 0 then
+    options.fail(("ml.experiment: drop_last leaves no batch: %d training images are fewer than batch = %d"):format(
+      #e.data.train, e.batch))
+  end
+  self.total_steps = e.steps or e.epochs * self.steps_per_epoch
+  self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+  return self
+end
+
+-- What a run talks to while it trains: a display, the time to stop at (or nil), and what saves the weights.
+function Run:attach(progress, deadline, on_epoch)
+  self.progress_display, self.deadline, self.on_epoch = progress, deadline or false, on_epoch
+  self.started = core.clock()
+end
+
+-- ---- the course of a run ----
+
+function Run:emit(event, ...) return events.emit(self.experiment.listeners, event, self, ...) end
+
+--- Ends the run after this step; reason is shown.
+function Run:stop(reason) self.stopping = reason or "stopped by the script" end
+
+--- Prints a line above the progress display.
+function Run:print(...)
+  local parts = table.pack(...)
+  for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+  self.progress_display:message(table.concat(parts, "  "))
+end
+
+--- Seconds since the run began.
+function Run:seconds() return core.clock() - self.started end
+
+--- An estimate of the seconds left, or nil in the first steps.
+function Run:seconds_left()
+  if self.step < 3 then return nil end
+  return self:seconds() / self.step * (self.total_steps - self.step)
+end
+
+function Run:begin_epoch()
+  self.epoch = self.epoch + 1
+  self.step_in_epoch, self.epoch_progress = 0, 0
+  self.means = metrics.means()
+  self.epoch_images, self.epoch_seconds = 0, 0
+  self.model:train()
+  self.loader:start(self.epoch, 1)
+  self:emit "epoch_start"
+end
+
+function Run:update_means()
+  for name in pairs(self.means.sum) do self.metrics[name] = self.means:get(name) end
+  if self.epoch_seconds > 0 then self.metrics["images_per_s"] = self.epoch_images / self.epoch_seconds end
+end
+
+-- The next batch, with the step's clock, learning rate and counters set; nil at the end of the epoch.
+function Run:begin_step()
+  self.step_started = core.clock()
+  core.step_begin(self.epoch, self.step_in_epoch + 1)
+  local x, y = self.loader:next()
+  if not x then return nil end
+  self.progress = self.step / self.total_steps
+  local schedule = self.experiment.schedule
+  if schedule then
+    self.optimizer.lr = schedule(self.step, self.progress, {
+      epoch = self.epoch - 1, epoch_progress = self.step_in_epoch / self.steps_per_epoch,
+      steps_per_epoch = self.steps_per_epoch, total_steps = self.total_steps,
+    })
+  end
+  self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
+  if self.optimizer then self.metrics["lr"] = self.optimizer.lr end
+  self.in_step = #x
+  self:emit "batch_start"
+  return x, y
+end
+
+function Run:end_step()
+  self.progress = self.step / self.total_steps
+  self.epoch_progress = self.step_in_epoch / self.steps_per_epoch
+  self.epoch_images = self.epoch_images + self.in_step
+  self.images = self.images + self.in_step
+  local seconds = core.clock() - self.step_started
+  self.epoch_seconds, self.train_seconds = self.epoch_seconds + seconds, self.train_seconds + seconds
+  self.in_step = false
+  self:update_means()
+  self:emit "batch_end"
+  self.progress_display:step(self)
+  if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
+  self:check_stop()
+end
+
+-- Signals and the time limit, once a step.
+function Run:check_stop()
+  local count, signal = core.interrupts()
+  if count > 0 and not self.interrupted then
+    self.interrupted = signal
+    self.stopping = "interrupted"
+    self:emit "interrupt"
+  elseif self.deadline and core.clock() >= self.deadline and not self.stopping then
+    self.stopping = "time limit reached (--max-time)"
+  end
+end
+
+function Run:end_epoch()
+  local due = self.epoch % self.experiment.eval_every == 0 or self.stopping
+  local part = rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test"
+  if due and part and not self.interrupted then self:evaluate_part(part) end
+  if due then self.progress_display:epoch(self) end
+  self:emit "epoch_end"
+  if self.on_epoch and due then self.on_epoch(self) end
+end
+
+function Run:next_batch()
+  if self.in_step then self:end_step() end
+  if self.epoch == 0 then self:begin_epoch() end
+  if not self.stopping then
+    local x, y = self:begin_step()
+    if x then return x, y end
+  end
+  self:end_epoch()
+  if self.stopping then
+    core.step_end()
+    self.finished = true
+    return nil
+  end
+  self:begin_epoch()
+  return self:begin_step()
+end
+
+-- After a loop: if it was left with `break`, closes the step and the epoch that were under way.
+function Run:finish_early()
+  if self.finished then return end
+  if self.in_step then self:end_step() end
+  if not self.stopping or self.stopping == "done" then self:stop "the loop ended" end
+  if self.epoch > 0 then self:end_epoch() end
+  core.step_end()
+end
+
+--- Iterates over all batches of all epochs: `for x, y in run:batches() do`. Between batches the run counts, evaluates
+--- at the end of an epoch, shows progress, and stops at the end, at a time limit or on Ctrl-C.
+function Run:batches()
+  return function() return self:next_batch() end
+end
+
+-- ---- one step of the usual kind ----
+
+-- Deals with a loss that is not a number: true if the step is to be skipped, otherwise raises.
+function Run:check_loss(value, x)
+  if value == value and math.abs(value) ~= math.huge then return false end
+  if self:emit("diverged", value) == "skip" then return true end
+  self.diverged = require("mnistlua.train.diagnose").diverged(self, value, x)
+  error(self.diverged, 0)
+end
+
+function Run:count(value, output, y)
+  local n = #y
+  self.means:add("train.loss", value, n)
+  if self:is_classification(output, y) then
+    self.means:add("train.acc", self:correct(output, y) / n, n)
+  end
+end
+
+function Run:is_classification(output, y) return y.dtype ~= "f32" and output:dim() == 2 end
+
+--- How many rows of output have their greatest value at the label.
+function Run:correct(output, y)
+  local before = core.recording(false)
+  local correct = core.scope(function() return output:argmax(2):eq(y):sum():item() end)
+  core.recording(before)
+  return math.tointeger(correct) or correct
+end
+
+--- Forward, loss, backward, update: what the trainer does with a batch. Returns the loss and the model's output.
+function Run:train_step(x, y)
+  local output = self.model(x)
+  local loss = self.loss(output, y)
+  self:emit("after_forward", loss, output)
+  local value = loss:item()
+  if self:check_loss(value, x) then return loss, output end
+
+  self.optimizer:zero_grad()
+  loss:backward()
+  self:emit("after_backward", loss, output)
+  if self.wants_grad_norm then self:log { grad_norm = core.grad_norm(self.model:parameters()) } end
+
+  self:emit("before_step", loss, output)
+  self.optimizer:step()
+  self:count(value, output, y)
+  return loss, output
+end
+
+--- Records metrics of this step by name; an epoch shows their mean. `train.loss` that is not a number ends the run.
+function Run:log(values)
+  for name, value in pairs(values) do
+    metrics.check_name("run:log", name, self.experiment.metrics)
+    if type(value) ~= "number" then
+      options.fail(("run:log: %s: expected a number, got %s; write loss:item()"):format(name, type(value)))
+    end
+    if name == "train.loss" then self:check_loss(value) end
+    self.means:add(name, value, self.in_step or 1)
+  end
+  self:update_means()
+end
+
+-- ---- evaluation ----
+
+--- Loss, accuracy and number of errors of the model, as it is now and without dropout, over a whole dataset. Draws no
+--- random number and leaves the training mode as it was.
+function Run:evaluate(d)
+  local loader = self.eval_loaders[d] or d:loader { batch = self.experiment.eval_batch }
+  self.eval_loaders[d] = loader
+  local training, recording = self.model.training, core.recording(false)
+  self.model:eval()
+  local sums = metrics.means()
+  loader:start(1, 1)
+  for x, y in loader.next, loader do
+    core.scope(function()
+      local output = self.model(x)
+      sums:add("loss", self.loss(output, y):item(), #y)
+      if self:is_classification(output, y) then sums:add("acc", self:correct(output, y) / #y, #y) end
+    end)
+  end
+  core.recording(recording)
+  if training then self.model:train() end
+  local acc = sums:get "acc"
+  return { loss = sums:get "loss", acc = acc, errors = acc and math.floor((1 - acc) * #d + 0.5), count = #d }
+end
+
+--- Evaluates data.val or data.test into metrics "val.loss", "val.acc" and so on, and returns them.
+function Run:evaluate_part(part)
+  local result = self:evaluate(rawget(self.data, part))
+  self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = result.loss, result.acc
+  self:emit("eval_end", part, result)
+  return result
+end
+
+return Run

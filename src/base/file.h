@@ -1,0 +1,39 @@
+/* Files: bounded reading, and writing that leaves either the old file or the whole new one.
+ *
+ * Messages begin with the path. Only regular files are read: a folder, FIFO or device is refused at once. */
+#ifndef ML_BASE_FILE_H
+#define ML_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Reads a whole regular file of at most max_bytes. *data comes from ml_alloc (the caller frees it with ml_free) and has
+ * one zero byte after its *size bytes. ML_IO if it cannot be read, ML_FORMAT if it is larger than max_bytes. */
+ml_status ml_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
+
+/* A file being written. Bytes go to a temporary name in the same folder (O_EXCL); ml_writer_commit flushes, fsyncs,
+ * renames it to path and fsyncs the folder. After a failed write or sync the target is untouched, the temporary is
+ * gone, and nothing is called saved. Short writes and EINTR are handled. */
+typedef struct ml_writer ml_writer;
+
+ml_status ml_writer_open(ml_writer **w, const char *path, ml_error *err);
+ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error *err);
+ml_status ml_writer_commit(ml_writer *w, ml_error *err);  /* frees w, whatever it returns */
+void ml_writer_abort(ml_writer *w);                       /* removes the temporary, frees w; NULL is allowed */
+
+/* The three calls above for bytes that lie in memory. */
+ml_status ml_file_write(const char *path, const void *data, size_t size, ml_error *err);
+
+bool ml_file_exists(const char *path);   /* anything of that name */
+bool ml_file_is_dir(const char *path);
+
+/* Creates a folder and its missing parents; an existing folder is fine. */
+ml_status ml_make_dirs(const char *path, ml_error *err);
+
+/* ML_OK if new files can be made in this folder (creating it if need be): tries, and removes what it made. */
+ml_status ml_check_writable_dir(const char *path, ml_error *err);
+
+#endif

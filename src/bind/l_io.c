@@ -1,0 +1,110 @@
+/* safetensors files as Lua lists. Entries are {name, tensor} in the order of the file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "bind/bind.h"
+#include "io/safetensors.h"
+
+static void release_archive(void *content) { ml_archive_clear(content); }
+
+static void push_entry(lua_State *L, ml_named_tensor *named) {
+  lua_createtable(L, 2, 0);
+  lua_pushstring(L, named->name);
+  lua_rawseti(L, -2, 1);
+  ml_tensor **box = l_box(L);
+  *box = ml_tensor_ref(named->tensor);
+  lua_rawseti(L, -2, 2);
+}
+
+/* safetensors_read(path) -> list of {name, tensor}, metadata */
+static int l_safetensors_read(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 1);
+  const char *path = l_text(L, 1, NULL);
+  l_collect_if_due(L);
+  ml_archive *archive = l_guarded(L, sizeof *archive, release_archive);
+  ml_status status = ml_safetensors_read(archive, path, &err);
+  if (status != ML_OK) {
+    memset(archive, 0, sizeof *archive);     /* nothing was made */
+    return l_fail(L, &err);
+  }
+  lua_newtable(L);                           /* path archive list */
+  for (int64_t i = 0; i < archive->tensor_count; i++) {
+    push_entry(L, &archive->tensors[i]);
+    lua_rawseti(L, 3, i + 1);
+  }
+  lua_newtable(L);                           /* path archive list metadata */
+  for (int64_t i = 0; i < archive->metadata_count; i++) {
+    lua_pushstring(L, archive->metadata[i].value);
+    lua_setfield(L, 4, archive->metadata[i].key);
+  }
+  l_release(L, 2);
+  return 2;
+}
+
+/* ---- writing: the archive borrows names, texts and tensors from the script's tables ---- */
+
+static void release_lists(void *content) {
+  ml_archive *archive = content;
+  ml_free(archive->tensors);
+  ml_free(archive->metadata);
+}
+
+static void read_entries(lua_State *L, ml_archive *archive) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  archive->tensors = ml_calloc((size_t)count + 1, sizeof *archive->tensors);
+  if (!archive->tensors) l_raise(L, "out of memory: a list of %lld tensors", (long long)count);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 2, i);
+    l_table(L, -1, "an entry of the list");
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);                   /* ... entry name tensor */
+    archive->tensors[i - 1].name = (char *)(uintptr_t)l_text(L, -2, "the name of a tensor");
+    archive->tensors[i - 1].tensor = l_tensor_named(L, -1, lua_tostring(L, -2));
+    lua_pop(L, 3);
+  }
+  archive->tensor_count = count;
+}
+
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const ml_text_pair *)a)->key, ((const ml_text_pair *)b)->key);
+}
+
+static void read_metadata(lua_State *L, ml_archive *archive) {
+  int64_t count = 0;
+  if (lua_isnil(L, 3)) return;
+  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) count++;
+  archive->metadata = ml_calloc((size_t)count + 1, sizeof *archive->metadata);
+  if (!archive->metadata) l_raise(L, "out of memory: metadata of %lld entries", (long long)count);
+  for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+    ml_text_pair *pair = &archive->metadata[archive->metadata_count++];
+    pair->key = (char *)(uintptr_t)l_text(L, -2, "a key of the metadata");
+    pair->value = (char *)(uintptr_t)l_text(L, -1, pair->key);
+  }
+  qsort(archive->metadata, (size_t)count, sizeof *archive->metadata, by_key);   /* a table's order is left to chance */
+}
+
+/* safetensors_write(path, list [, metadata]) -> true */
+static int l_safetensors_write(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 3);
+  const char *path = l_text(L, 1, NULL);
+  l_table(L, 2, NULL);
+  if (!lua_isnil(L, 3)) l_table(L, 3, NULL);
+  ml_archive *archive = l_guarded(L, sizeof *archive, release_lists);
+  read_entries(L, archive);
+  read_metadata(L, archive);
+  ml_status status = ml_safetensors_write(path, archive, &err);
+  l_release(L, 4);
+  if (status != ML_OK) return l_fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+void l_open_io(lua_State *L) {
+  const luaL_Reg functions[] = {
+    { "safetensors_read", l_safetensors_read }, { "safetensors_write", l_safetensors_write }, { NULL, NULL },
+  };
+  l_add(L, L_CORE, functions);
+}

@@ -1,0 +1,228 @@
+/* What the Lua library needs from the system: time, terminal, files, signals, threads. Faults of the system come back
+ * as nil, message. */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "bind/bind.h"
+
+/* ---- signals: the first one asks the trainer to stop, the second one stops the program ---- */
+
+static volatile sig_atomic_t interrupts, last_signal;
+
+static void on_signal(int number) {
+  if (interrupts > 0) _exit(128 + number);
+  interrupts = interrupts + 1;
+  last_signal = number;
+}
+
+void l_install_signals(void) {
+  static const int numbers[] = { SIGINT, SIGTERM };
+  struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, before;
+  sigemptyset(&action.sa_mask);
+  for (int i = 0; i < 2; i++) {
+    bool ignored = sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(numbers[i], &action, NULL);   /* what nohup and background jobs ignore stays ignored */
+  }
+  signal(SIGPIPE, SIG_IGN);
+}
+
+/* interrupts([reset]) -> count, number of the last one */
+static int l_interrupts(lua_State *L) {
+  bool reset = l_flag(L, 1, NULL, false);
+  lua_pushinteger(L, interrupts);
+  lua_pushinteger(L, last_signal);
+  if (reset) interrupts = 0;
+  return 2;
+}
+
+/* ---- time and terminal ---- */
+
+static int l_clock(lua_State *L) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+  return 1;
+}
+
+static int l_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty((int)l_int(L, 1, NULL, 0, 1023)));
+  return 1;
+}
+
+static int l_terminal_width(lua_State *L) {
+  struct winsize size;
+  bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  lua_pushinteger(L, known ? size.ws_col : 80);
+  return 1;
+}
+
+/* ---- files ---- */
+
+static int done(lua_State *L, ml_status status, const ml_error *err) {
+  if (status != ML_OK) return l_fail(L, err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int l_exists(lua_State *L) {
+  lua_pushboolean(L, ml_file_exists(l_text(L, 1, NULL)));
+  return 1;
+}
+
+static int l_is_dir(lua_State *L) {
+  lua_pushboolean(L, ml_file_is_dir(l_text(L, 1, NULL)));
+  return 1;
+}
+
+static int l_make_dirs(lua_State *L) {
+  ml_error err;
+  return done(L, ml_make_dirs(l_text(L, 1, NULL), &err), &err);
+}
+
+static int l_check_writable(lua_State *L) {
+  ml_error err;
+  return done(L, ml_check_writable_dir(l_text(L, 1, NULL), &err), &err);
+}
+
+static int l_write_file(lua_State *L) {
+  ml_error err;
+  const char *path = l_text(L, 1, NULL);
+  size_t size;
+  if (lua_type(L, 2) != LUA_TSTRING) return l_bad(L, 2, NULL, "a string");
+  const char *text = lua_tolstring(L, 2, &size);
+  return done(L, ml_file_write(path, text, size, &err), &err);
+}
+
+static void release_block(void *content) { ml_free(*(void **)content); }
+
+static int l_read_file(lua_State *L) {
+  ml_error err;
+  size_t size;
+  const char *path = l_text(L, 1, NULL);
+  int64_t most = lua_isnoneornil(L, 2) ? (int64_t)1 << 30 : l_int(L, 2, NULL, 0, INT64_MAX);
+  lua_settop(L, 2);
+  uint8_t **data = l_guarded(L, sizeof *data, release_block);
+  if (ml_file_read(data, &size, path, (size_t)most, &err) != ML_OK) {
+    *data = NULL;
+    return l_fail(L, &err);
+  }
+  lua_pushlstring(L, (const char *)*data, size);
+  l_release(L, 3);
+  return 1;
+}
+
+typedef struct listing {
+  struct dirent **entries;   /* from scandir */
+  int count;
+} listing;
+
+static void release_listing(void *content) {
+  listing *l = content;
+  for (int i = 0; i < l->count; i++) free(l->entries[i]);
+  free(l->entries);
+}
+
+static int not_dots(const struct dirent *entry) {
+  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+/* list_dir(path) -> the names in a folder, sorted, without "." and ".." */
+static int l_list_dir(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 1);
+  const char *path = l_text(L, 1, NULL);
+  listing *l = l_guarded(L, sizeof *l, release_listing);
+  int count = scandir(path, &l->entries, not_dots, by_bytes);
+  if (count < 0) {
+    l->entries = NULL;
+    ml_fail_errno(&err, errno, "%s", path);
+    return l_fail(L, &err);
+  }
+  l->count = count;
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    lua_pushstring(L, l->entries[i]->d_name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  l_release(L, 2);
+  return 1;
+}
+
+/* ---- the machine ---- */
+
+static int l_threads(lua_State *L) {
+  ml_error err;
+  if (!lua_isnoneornil(L, 1) && ml_pool_start((int)l_int(L, 1, NULL, 1, ML_MAX_THREADS), &err) != ML_OK)
+    return l_fail(L, &err);
+  lua_pushinteger(L, ml_pool_threads());
+  return 1;
+}
+
+static int l_processors(lua_State *L) {
+  lua_pushinteger(L, ml_pool_processors());
+  return 1;
+}
+
+static int l_isa(lua_State *L) {
+  lua_pushstring(L, ml_isa_name(ml_cpu_isa()));
+  return 1;
+}
+
+/* ---- text ---- */
+
+static void add_escaped(luaL_Buffer *b, unsigned char c) {
+  static const char digits[] = "0123456789abcdef";
+  luaL_addstring(b, "\\x");
+  luaL_addchar(b, digits[c >> 4]);
+  luaL_addchar(b, digits[c & 15]);
+}
+
+/* Control bytes, and the control characters that UTF-8 writes as C2 80 to C2 9F, as \xNN. */
+static int l_escape(lua_State *L) {
+  size_t size;
+  if (lua_type(L, 1) != LUA_TSTRING) return l_bad(L, 1, NULL, "a string");
+  const unsigned char *text = (const unsigned char *)lua_tolstring(L, 1, &size);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < size; i++) {   /* one past the end is a zero byte */
+    if (text[i] == 0xc2 && text[i + 1] >= 0x80 && text[i + 1] < 0xa0) {
+      add_escaped(&b, text[i++]);
+      add_escaped(&b, text[i]);
+    } else if (text[i] < 0x20 || text[i] == 0x7f) {
+      add_escaped(&b, text[i]);
+    } else {
+      luaL_addchar(&b, (char)text[i]);
+    }
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static int l_where(lua_State *L) {
+  l_push_where(L);
+  return 1;
+}
+
+void l_open_sys(lua_State *L) {
+  const luaL_Reg functions[] = {
+    { "clock", l_clock },           { "isatty", l_isatty },         { "terminal_width", l_terminal_width },
+    { "exists", l_exists },         { "is_dir", l_is_dir },         { "make_dirs", l_make_dirs },
+    { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
+    { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
+    { "threads", l_threads },       { "processors", l_processors }, { "isa", l_isa },
+    { "escape", l_escape },         { "where", l_where },           { NULL, NULL },
+  };
+  l_add(L, L_CORE, functions);
+}

@@ -1,0 +1,158 @@
+/* Unpacking of gzip files: several members, checksums and lengths are checked, and nothing may follow the last member.
+ * Called by the IDX and CSV readers. Memory is asked for by what the packed bytes can hold, never by what a header in
+ * them promises. */
+#include "data/gzip.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/readers.h"
+
+/* Deflate codes at most 258 bytes in 2 bits: 1032 to 1. */
+#define DEFLATE_RATIO 1032
+
+static void *zlib_alloc(void *opaque, unsigned count, unsigned size) {
+  (void)opaque;
+  return ml_calloc(count, size);
+}
+
+static void zlib_free(void *opaque, void *block) {
+  (void)opaque;
+  ml_free(block);
+}
+
+/* Where in the file the unpacking stands. */
+static size_t packed_at(const ml_source *s) { return s->file_size - s->stream.avail_in; }
+
+ml_status ml_source_open(ml_source *s, const char *path, size_t max_file, ml_error *err) {
+  *s = (ml_source){.path = path};
+  if (max_file > UINT_MAX) max_file = UINT_MAX; /* zlib counts its input in an unsigned */
+  ml_status status = ml_file_read(&s->file, &s->file_size, path, max_file, err);
+  if (status != ML_OK) return status;
+  s->gzip = s->file_size >= 2 && s->file[0] == 0x1f && s->file[1] == 0x8b;
+  if (!s->gzip) return ML_OK;
+  s->stream.zalloc = zlib_alloc;
+  s->stream.zfree = zlib_free;
+  s->stream.next_in = s->file;
+  s->stream.avail_in = (uInt)s->file_size;
+  if (inflateInit2(&s->stream, 15 + 16) == Z_OK) return ML_OK;
+  ml_free(s->file);
+  return ml_fail(err, ML_NOMEM, "%s: no memory to unpack it", path);
+}
+
+void ml_source_close(ml_source *s) {
+  if (s->gzip) inflateEnd(&s->stream);
+  ml_free(s->file);
+}
+
+/* Behind a member either the file ends or another one begins. */
+static ml_status next_member(ml_source *s, ml_error *err) {
+  const z_stream *z = &s->stream;
+  s->ended = z->avail_in == 0;
+  if (s->ended) return ML_OK;
+  if (z->avail_in < 2 || z->next_in[0] != 0x1f || z->next_in[1] != 0x8b)
+    return ml_fail(err, ML_FORMAT, "%s: expected the end of the gzip data at byte %zu, found %u more bytes", s->path,
+                   packed_at(s), z->avail_in);
+  inflateReset(&s->stream);
+  return ML_OK;
+}
+
+static ml_status inflate_failed(const ml_source *s, int code, ml_error *err) {
+  if (code == Z_MEM_ERROR) return ml_fail(err, ML_NOMEM, "%s: no memory to unpack it", s->path);
+  if (code == Z_BUF_ERROR)
+    return ml_fail(err, ML_FORMAT, "%s: the gzip data are cut off, expected more at byte %zu", s->path, s->file_size);
+  return ml_fail(err, ML_FORMAT, "%s: damaged gzip data before byte %zu: %s", s->path, packed_at(s),
+                 s->stream.msg ? s->stream.msg : "not a valid stream");
+}
+
+static ml_status read_packed(ml_source *s, uint8_t *out, size_t want, size_t *got, ml_error *err) {
+  z_stream *z = &s->stream;
+  while (*got < want && !s->ended) {
+    uInt room = want - *got < UINT_MAX ? (uInt)(want - *got) : UINT_MAX;
+    z->next_out = out + *got;
+    z->avail_out = room;
+    int code = inflate(z, Z_NO_FLUSH);
+    *got += room - z->avail_out;
+    if (code == Z_STREAM_END) {
+      ml_status status = next_member(s, err);
+      if (status != ML_OK) return status;
+    } else if (code != Z_OK) {
+      return inflate_failed(s, code, err);
+    }
+  }
+  return ML_OK;
+}
+
+ml_status ml_source_read(ml_source *s, void *out, size_t want, size_t *got, ml_error *err) {
+  *got = 0;
+  ml_status status = ML_OK;
+  if (s->gzip) {
+    status = read_packed(s, out, want, got, err);
+  } else {
+    *got = want < s->file_size - s->at ? want : s->file_size - s->at;
+    memcpy(out, s->file + s->at, *got);
+  }
+  s->at += *got;
+  return status;
+}
+
+size_t ml_source_most(const ml_source *s) {
+  if (!s->gzip) return s->file_size - s->at;
+  return s->file_size * DEFLATE_RATIO - s->at; /* file_size < 2^32 */
+}
+
+/* ---- whole files ---- */
+
+/* The unpacked length that the last member's trailer states: a first guess, and one the packed bytes could hold. */
+static size_t guess_size(const ml_source *s, size_t max_bytes) {
+  size_t guess = 0;
+  for (int i = 1; s->file_size >= 18 && i <= 4; i++) guess = guess << 8 | s->file[s->file_size - (size_t)i];
+  if (guess < 256) guess = 256;
+  if (guess > ml_source_most(s)) guess = ml_source_most(s);
+  return guess < max_bytes ? guess : max_bytes;
+}
+
+/* Doubles the room until the data end inside it: one byte more than the guess tells whether they do. */
+static ml_status unpack_all(ml_source *s, uint8_t **data, size_t *size, size_t max_bytes, ml_error *err) {
+  size_t room = guess_size(s, max_bytes), used = 0;
+  uint8_t *out = NULL;
+  for (;;) {
+    uint8_t *larger = ml_alloc(room + 1);
+    ml_status status = larger ? ML_OK : ml_fail(err, ML_NOMEM, "%s: no memory for %zu bytes", s->path, room);
+    size_t got = 0;
+    if (larger && used > 0) memcpy(larger, out, used);
+    ml_free(out);
+    out = larger;
+    if (status == ML_OK) status = ml_source_read(s, out + used, room + 1 - used, &got, err);
+    used += got;
+    if (status == ML_OK && used <= room) break;
+    if (status == ML_OK && room == max_bytes)
+      status = ml_fail(err, ML_FORMAT, "%s: unpacks to more than %zu bytes", s->path, max_bytes);
+    if (status != ML_OK) {
+      ml_free(out);
+      return status;
+    }
+    room = room > max_bytes / 2 ? max_bytes : room * 2;
+  }
+  out[used] = 0;
+  *data = out;
+  *size = used;
+  return ML_OK;
+}
+
+ml_status ml_read_maybe_gzip(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
+  ml_source s;
+  ml_status status = ml_source_open(&s, path, max_bytes, err);
+  if (status != ML_OK) return status;
+  if (s.gzip) {
+    status = unpack_all(&s, data, size, max_bytes, err);
+  } else {
+    *data = s.file;
+    *size = s.file_size;
+    s.file = NULL;
+  }
+  ml_source_close(&s);
+  return status;
+}

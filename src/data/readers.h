@@ -1,0 +1,31 @@
+/* The files a dataset can come from. Every reader refuses a damaged file with one line that says where and what, reads
+ * no more than the file can honestly hold, and decides that before it allocates. Messages begin with the path. */
+#ifndef ML_DATA_READERS_H
+#define ML_DATA_READERS_H
+
+#include "data/dataset.h"
+
+/* An IDX file (type 08, u8; 1 to 4 dimensions), gzip-compressed or not, recognised by content. */
+ml_tensor *ml_read_idx(const char *path, ml_error *err);
+
+/* What ml_read_csv found out. */
+typedef struct ml_csv_info {
+  bool header;             /* the first line was names, not a sample */
+  int64_t rows, columns;   /* samples; columns of the file, the label's among them */
+} ml_csv_info;
+
+typedef enum ml_csv_header { ML_CSV_AUTO, ML_CSV_YES, ML_CSV_NO } ml_csv_header;
+
+/* A CSV file of one sample a row, gzip-compressed or not: a label in column `label` (0-based), every other column a
+ * feature. All features whole numbers 0..255 give u8 images, otherwise f32. A square number of u8 columns becomes
+ * [n, side, side], else [n, columns]. AUTO takes the first line for a header if a field in it is not a number. */
+ml_dataset *ml_read_csv(ml_csv_info *info, const char *path, int label, ml_csv_header header, ml_error *err);
+
+/* n synthetic handwritten digits, 28x28 u8, labels 0..9 in an order drawn from the seed. Sample i depends on (seed, i)
+ * alone, so a longer set begins with a shorter one. */
+ml_dataset *ml_make_digits(int64_t n, uint32_t seed, ml_error *err);
+
+/* Bytes of a file, unpacked if it is gzip by content; at most max_bytes after unpacking. As ml_file_read. */
+ml_status ml_read_maybe_gzip(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* The matrix product: how it is cut up for caches and threads. Called by the operations; allocates nothing.
+ *
+ * K is cut into blocks of equal size, at most K_BLOCK, and their products are added up in ascending order. Stages of
+ * M_STAGE x N_STAGE x (BLOCKS_PER_STAGE blocks) at most are packed into the workspace by all threads (one parallel
+ * region) and multiplied by all threads (a second one), tile by tile of C. An element of C belongs to one tile and is
+ * always the same chain of operations, so neither the tiles' size nor the number of threads shows in the result. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/pool.h"
+#include "kernels/gemm_micro.h"
+#include "kernels/kernels.h"
+
+enum {
+  K_BLOCK = 320, /* a panel of B, [320][16], stays in a 32 KB L1 cache beside one of A, [320][6] */
+  BLOCKS_PER_STAGE = 4,
+  M_STAGE = 768,  /* a multiple of ML_MICRO_MAX_ROWS */
+  N_STAGE = 1024, /* a multiple of ML_MICRO_MAX_COLS */
+  TILE_ROWS = 132,
+  TILE_COLS = 64,
+  TILES_WANTED = 16,       /* smaller products are cut until there are this many tiles ... */
+  TILE_MIN_WORK = 1 << 18, /* ... or they are smaller than twice this many multiply-adds */
+  PACK_CHUNK = 1 << 14     /* floats that a thread packs at a time */
+};
+
+typedef struct gemm {
+  const ml_micro *micro;
+  float *c;
+  int64_t ldc;
+  ml_matrix a, b;
+  const float *bias;
+  int64_t m, n, k;
+  int64_t k_block;
+  float *packed_a, *packed_b;
+  /* the stage: rows i0.., columns j0.., products p0.. */
+  int64_t i0, j0, p0, rows, cols, depth;
+  int64_t a_panels, b_panels;       /* in this stage */
+  int64_t pack_group;               /* panels per packing chunk */
+  int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
+  int64_t tiles_down, tiles_across; /* this stage's tiles */
+} gemm;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+static const ml_micro *micro_in_use(void) {
+#ifdef __x86_64__
+  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_micro_avx512;
+  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_micro_avx2;
+#endif
+  return &ml_micro_portable;
+}
+
+/* The size of k's blocks: as few as K_BLOCK allows, all equal but for the last. */
+static int64_t block_of(int64_t k) { return ceil_div(k, ceil_div(k, K_BLOCK)); }
+
+/* Floats of packed B in a stage, the larger share of a workspace; a multiple of 16 so that A begins aligned too. */
+static int64_t packed_b_floats(int64_t n, int64_t depth) {
+  return round_up(min64(round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
+}
+
+size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
+  if (m <= 0 || n <= 0 || k <= 0) return 0;
+  const int64_t depth = min64(k, BLOCKS_PER_STAGE * block_of(k));
+  const int64_t rows = min64(m, M_STAGE);
+  return (size_t)(packed_b_floats(n, depth) + round_up(rows, ML_MICRO_MAX_ROWS) * depth);
+}
+
+/* ---- packing ---- */
+
+static void pack_a(const gemm *g, int64_t panel) {
+  const int mr = g->micro->mr;
+  const int64_t i = g->i0 + panel * mr;
+  const float *x = g->a.data + i * g->a.row + g->p0 * g->a.col;
+  ml_pack_panel(g->packed_a + panel * mr * g->depth, mr, (int)min64(mr, g->m - i), x, g->a.row, g->a.col, g->depth);
+}
+
+static void pack_b(const gemm *g, int64_t panel) {
+  const int nr = g->micro->nr;
+  const int64_t j = g->j0 + panel * nr;
+  const float *x = g->b.data + j * g->b.col + g->p0 * g->b.row;
+  ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
+}
+
+/* Packs a group of panels: B's first, then A's. */
+static void pack_chunk(void *ctx, uint32_t chunk) {
+  const gemm *g = ctx;
+  const int64_t begin = chunk * g->pack_group;
+  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels);
+  for (int64_t i = begin; i < end; i++) {
+    if (i < g->pack_b_panels) {
+      pack_b(g, i);
+    } else {
+      pack_a(g, i - g->pack_b_panels);
+    }
+  }
+}
+
+/* ---- multiplying ---- */
+
+/* An edge tile of rows x cols: the whole tile into a buffer, then the part that exists into c, by the same formula as
+ * in the register kernel. */
+static void run_edge(const ml_micro *micro, float *c, int64_t ldc, const float *a, const float *b, const float *bias,
+                     int64_t k, bool add, int64_t rows, int64_t cols) {
+  _Alignas(64) float tile[ML_MICRO_MAX_ROWS * ML_MICRO_MAX_COLS];
+  micro->run(tile, micro->nr, a, b, NULL, k, false);
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < cols; j++) {
+      float v = tile[i * micro->nr + j];
+      if (add) v = c[i * ldc + j] + v;
+      if (bias) v += bias[j];
+      c[i * ldc + j] = v;
+    }
+  }
+}
+
+/* One panel of A by one of B, products p..p+depth-1 of this stage. */
+static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t p, int64_t depth) {
+  const ml_micro *micro = g->micro;
+  const int64_t i = g->i0 + a_panel * micro->mr, j = g->j0 + b_panel * micro->nr;
+  const float *a = g->packed_a + (a_panel * g->depth + p) * micro->mr;
+  const float *b = g->packed_b + (b_panel * g->depth + p) * micro->nr;
+  const bool add = g->p0 + p > 0, last = g->p0 + p + depth == g->k;
+  const float *bias = last && g->bias ? g->bias + j : NULL;
+  float *c = g->c + i * g->ldc + j;
+  if (i + micro->mr <= g->m && j + micro->nr <= g->n) {
+    micro->run(c, g->ldc, a, b, bias, depth, add);
+  } else {
+    run_edge(micro, c, g->ldc, a, b, bias, depth, add, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
+  }
+}
+
+static void multiply_tile(void *ctx, uint32_t tile) {
+  const gemm *g = ctx;
+  const int64_t down = tile % g->tiles_down, across = tile / g->tiles_down;
+  const int64_t a_begin = down * g->a_panels / g->tiles_down, a_end = (down + 1) * g->a_panels / g->tiles_down;
+  const int64_t b_begin = across * g->b_panels / g->tiles_across;
+  const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
+  for (int64_t p = 0; p < g->depth; p += g->k_block) {
+    const int64_t depth = min64(g->k_block, g->depth - p);
+    for (int64_t b = b_begin; b < b_end; b++) {
+      for (int64_t a = a_begin; a < a_end; a++) run_panels(g, a, b, p, depth);
+    }
+  }
+}
+
+/* ---- stages ---- */
+
+/* Few chunks are not worth waking the other threads for. */
+static void run_chunks(ml_chunk_fn fn, gemm *g, int64_t chunks) {
+  if (chunks == 1) {
+    fn(g, 0);
+  } else {
+    ml_pool_run(fn, g, (uint32_t)chunks);
+  }
+}
+
+static void plan_tiles(gemm *g) {
+  const int64_t max_down = min64(g->a_panels, ceil_div(g->rows, 2 * g->micro->mr));
+  g->tiles_down = ceil_div(g->rows, TILE_ROWS);
+  g->tiles_across = ceil_div(g->cols, TILE_COLS);
+  for (;;) {
+    const int64_t tiles = g->tiles_down * g->tiles_across;
+    if (tiles >= TILES_WANTED || g->rows * g->cols * g->depth / tiles < 2 * TILE_MIN_WORK) break;
+    if (g->tiles_across < g->b_panels) {
+      g->tiles_across = min64(2 * g->tiles_across, g->b_panels);
+    } else if (g->tiles_down < max_down) {
+      g->tiles_down = min64(2 * g->tiles_down, max_down);
+    } else {
+      break;
+    }
+  }
+  g->tiles_down = min64(g->tiles_down, g->a_panels);
+  g->tiles_across = min64(g->tiles_across, g->b_panels);
+}
+
+static void run_stage(gemm *g, bool fresh_b) {
+  g->a_panels = ceil_div(g->rows, g->micro->mr);
+  g->b_panels = ceil_div(g->cols, g->micro->nr);
+  g->pack_b_panels = fresh_b ? g->b_panels : 0;
+  const int64_t panels = g->pack_b_panels + g->a_panels;
+  const int64_t floats = (g->rows + (fresh_b ? g->cols : 0)) * g->depth;
+  g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
+  run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+  plan_tiles(g);
+  run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
+}
+
+static void run_without_products(float *c, int64_t ldc, const float *bias, int64_t m, int64_t n) {
+  for (int64_t i = 0; i < m; i++) {
+    for (int64_t j = 0; j < n; j++) c[i * ldc + j] = bias ? bias[j] : 0.0f;
+  }
+}
+
+void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k,
+             float *work) {
+  if (m <= 0 || n <= 0) return;
+  if (k <= 0) {
+    run_without_products(c, ldc, bias, m, n);
+    return;
+  }
+  gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .bias = bias, .m = m, .n = n, .k = k};
+  g.k_block = block_of(k);
+  const int64_t depth = min64(k, BLOCKS_PER_STAGE * g.k_block);
+  g.packed_b = work;
+  g.packed_a = work + packed_b_floats(n, depth);
+  for (g.j0 = 0; g.j0 < n; g.j0 += N_STAGE) {
+    g.cols = min64(N_STAGE, n - g.j0);
+    for (g.p0 = 0; g.p0 < k; g.p0 += depth) {
+      g.depth = min64(depth, k - g.p0);
+      for (g.i0 = 0; g.i0 < m; g.i0 += M_STAGE) {
+        g.rows = min64(M_STAGE, m - g.i0);
+        run_stage(&g, g.i0 == 0);
+      }
+    }
+  }
+}

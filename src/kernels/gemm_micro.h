@@ -1,0 +1,33 @@
+/* The seam between the matrix product's blocking (gemm.c), its packing (gemm_pack.c) and the register kernels, one per
+ * instruction set. Internal to src/kernels.
+ *
+ * A register kernel multiplies one packed panel of A, [k][mr], by one packed panel of B, [k][nr]. Panels are padded
+ * with zeros to their full width, so there is one kernel and no tail code: an edge tile is computed whole into a small
+ * buffer, of which gemm.c copies the part that exists. Every output element is thus the same chain of operations
+ * wherever it lies. */
+#ifndef ML_GEMM_MICRO_H
+#define ML_GEMM_MICRO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ML_MICRO_MAX_ROWS 12
+#define ML_MICRO_MAX_COLS 32
+
+typedef struct ml_micro {
+  int mr, nr; /* mr divides ML_MICRO_MAX_ROWS and is even; nr divides ML_MICRO_MAX_COLS and is a multiple of 4 */
+
+  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j];
+   * c[i, j] = (add ? c[i, j] + s[i, j] : s[i, j]) + bias[j]; bias may be NULL. c has the row stride ldc. */
+  void (*run)(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add);
+} ml_micro;
+
+extern const ml_micro ml_micro_portable;
+#ifdef __x86_64__
+extern const ml_micro ml_micro_avx2, ml_micro_avx512;
+#endif
+
+/* panel[p * width + w] = x[w * stride_w + p * stride_p] for w < count; 0 for count <= w < width. width is even. */
+void ml_pack_panel(float *panel, int width, int count, const float *x, int64_t stride_w, int64_t stride_p, int64_t k);
+
+#endif

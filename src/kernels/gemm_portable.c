@@ -1,0 +1,31 @@
+/* The register kernel of the matrix product for any processor: 4 rows by 8 columns in vectors of four floats, which
+ * compilers map to whatever the target has. Called by gemm.c only. */
+#include "kernels/gemm_micro.h"
+
+#include <string.h>
+
+#include "kernels/vec4.h"
+
+enum { MR = 4, NR = 8 };
+
+static void run(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add) {
+  ml_vec4 s[MR][2] = {0};
+  for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+    const ml_vec4 b0 = ml_vec4_load(b), b1 = ml_vec4_load(b + 4);
+    for (int i = 0; i < MR; i++) {
+      s[i][0] += a[i] * b0;
+      s[i][1] += a[i] * b1;
+    }
+  }
+  for (int i = 0; i < MR; i++) {
+    for (int j = 0; j < 2; j++) {
+      float *out = c + i * ldc + 4 * j;
+      ml_vec4 v = s[i][j];
+      if (add) v = ml_vec4_load(out) + v;
+      if (bias) v += ml_vec4_load(bias + 4 * j);
+      ml_vec4_store(out, v);
+    }
+  }
+}
+
+const ml_micro ml_micro_portable = {MR, NR, run};

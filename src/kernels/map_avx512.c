@@ -1,0 +1,5 @@
+/* The element-wise loops compiled for AVX-512. Called by map.c only, through the table, on processors that have it. */
+#ifdef __x86_64__
+#define ML_MAP_TABLE_NAME ml_map_avx512
+#include "kernels/map_loops.h"
+#endif

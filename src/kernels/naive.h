@@ -1,0 +1,63 @@
+/* The slow, obvious version of every kernel, and of the losses: one loop after the formula, sums and functions in
+ * double by libm, one rounding at the end, one thread. For tests only, which compare the fast kernels and the
+ * operations with these. Arguments mean what they mean in kernels.h. */
+#ifndef ML_NAIVE_H
+#define ML_NAIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+void ml_naive_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k);
+
+/* One element: f(x), f'(x) and x op y. */
+double ml_naive_unary(double x, ml_unary f, double a);
+double ml_naive_unary_slope(double x, ml_unary f, double a);
+double ml_naive_binary(double x, double y, ml_binary op);
+
+void ml_naive_map_unary(float *y, const float *x, int64_t n, ml_unary f, float a);
+void ml_naive_map_unary_backward(float *dx, const float *dy, const float *x, int64_t n, ml_unary f, float a);
+void ml_naive_map_binary(float *z, const float *x, const float *y, int64_t n, ml_binary op);
+void ml_naive_map_binary_broadcast(float *z, const float *x, const float *y, const int64_t *shape, const int64_t *xs,
+                                   const int64_t *ys, int ndim, ml_binary op);
+void ml_naive_axpy(float *y, const float *x, int64_t n, float a);
+void ml_naive_scale(float *y, const float *x, int64_t n, float a);
+void ml_naive_fill(float *y, int64_t n, float value);
+void ml_naive_copy(float *y, const float *x, int64_t n);
+void ml_naive_dropout(float *y, const float *x, int64_t n, float p, ml_rng rng);
+void ml_naive_transpose(float *y, const float *x, int64_t rows, int64_t cols);
+
+void ml_naive_reduce_sum(float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale);
+void ml_naive_reduce_max(float *y, int32_t *index, const float *x, int64_t outer, int64_t n, int64_t inner, bool least);
+double ml_naive_sum_squares(const float *x, int64_t n);
+int64_t ml_naive_count_nonfinite(const float *x, int64_t n);
+
+void ml_naive_softmax(float *y, const float *x, int64_t rows, int64_t c);
+void ml_naive_log_softmax(float *y, const float *x, int64_t rows, int64_t c);
+void ml_naive_softmax_backward(float *dx, const float *dy, const float *y, int64_t rows, int64_t c);
+void ml_naive_log_softmax_backward(float *dx, const float *dy, const float *y, int64_t rows, int64_t c);
+
+void ml_naive_gather_u8(float *y, const uint8_t *x, const int32_t *index, int64_t count, int64_t width,
+                        const float table[256]);
+
+/* ---- losses (naive_loss.c): the mean over rows as PyTorch defines it; dx[rows, c] (may be NULL) gets its gradient.
+ * weight[c] may be NULL, which means ones. ---- */
+
+/* Cross entropy of softmax(x[rows, c]) with labels: sum over rows of ((1 - s) w[label] (-ln p[label]) + s/c sum over
+ * classes of w[j] (-ln p[j])), divided by the sum of w[label]; s is the smoothing. */
+double ml_naive_cross_entropy(float *dx, const float *x, const int32_t *label, const float *weight, double smoothing,
+                              int64_t rows, int64_t c);
+
+/* The same with target probabilities [rows, c], smoothed to (1 - s) target + s/c, divided by the number of rows. */
+double ml_naive_cross_entropy_soft(float *dx, const float *x, const float *target, const float *weight,
+                                   double smoothing, int64_t rows, int64_t c);
+
+/* Negative log likelihood of log probabilities x: -sum of w[label] x[label], divided by the sum of w[label]. */
+double ml_naive_nll(float *dx, const float *x, const int32_t *label, const float *weight, int64_t rows, int64_t c);
+
+/* Mean of (x - target)^2 over n elements. */
+double ml_naive_mse(float *dx, const float *x, const float *target, int64_t n);
+
+#endif

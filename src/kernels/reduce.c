@@ -1,0 +1,184 @@
+/* Reductions and softmax: cuts the work up for the thread pool and calls the loops of the instruction set in use.
+ * Called by operations, losses and the optimizers' clipping; allocates nothing.
+ *
+ * A long sum is cut into chunks whose size follows from its length, and their results are added in ascending order. */
+#include "base/cpu.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "kernels/reduce_table.h"
+
+enum {
+  CHUNK = 4096,      /* elements of a partial sum, or a multiple for very long ones */
+  MAX_CHUNKS = 1024, /* partial sums, on the stack */
+  GRAIN = 16384      /* elements that one thread takes at a time */
+};
+
+typedef double (*fold_fn)(const float *x, int64_t n);
+
+typedef struct reduce_args {
+  const ml_reduce_table *table;
+  float *y;
+  int32_t *index;
+  const float *x;
+  int64_t n, inner, blocks; /* blocks of ML_COLUMNS in inner */
+  double scale;
+  bool least;
+  fold_fn fold;
+  int64_t chunk;
+  double *partial;
+} reduce_args;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* How many outputs of `each` elements make a grain. */
+static int64_t grain_of(int64_t each) { return each >= GRAIN ? 1 : GRAIN / (each > 0 ? each : 1); }
+
+static const ml_reduce_table *table_in_use(void) {
+#ifdef __x86_64__
+  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_reduce_avx512;
+  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_reduce_avx2;
+#endif
+  return &ml_reduce_portable;
+}
+
+/* ---- whole rows ---- */
+
+static void fold_range(void *ctx, int64_t begin, int64_t end) {
+  const reduce_args *g = ctx;
+  for (int64_t i = begin; i < end; i += g->chunk) {
+    g->partial[i / g->chunk] = g->fold(g->x + i, min64(g->chunk, end - i));
+  }
+}
+
+/* fold over the chunks of x[n], added up. A short row runs in the caller. */
+static double fold_row(fold_fn fold, const float *x, int64_t n) {
+  const int64_t chunk = CHUNK * ceil_div(n, (int64_t)CHUNK * MAX_CHUNKS);
+  if (n <= CHUNK) return fold(x, n);
+  double partial[MAX_CHUNKS];
+  reduce_args args = {.x = x, .fold = fold, .chunk = chunk, .partial = partial};
+  ml_pool_for(fold_range, &args, n, chunk > GRAIN ? chunk : GRAIN / chunk * chunk);
+  double total = 0.0;
+  for (int64_t i = 0; i < ceil_div(n, chunk); i++) total += partial[i];
+  return total;
+}
+
+double ml_sum_squares(const float *x, int64_t n) { return fold_row(table_in_use()->sum_squares, x, n); }
+
+int64_t ml_count_nonfinite(const float *x, int64_t n) {
+  return (int64_t)fold_row(table_in_use()->count_nonfinite, x, n);
+}
+
+static void sum_rows_range(void *ctx, int64_t begin, int64_t end) {
+  const reduce_args *g = ctx;
+  for (int64_t i = begin; i < end; i++) {
+    g->y[i] = (float)(g->scale * fold_row(g->table->sum, g->x + i * g->n, g->n));
+  }
+}
+
+static void max_rows_range(void *ctx, int64_t begin, int64_t end) {
+  const reduce_args *g = ctx;
+  for (int64_t i = begin; i < end; i++) {
+    const int64_t place = g->table->place_of_max(g->x + i * g->n, g->n, g->least);
+    g->y[i] = g->x[i * g->n + place];
+    if (g->index) g->index[i] = (int32_t)place;
+  }
+}
+
+/* ---- columns ---- */
+
+/* Column block number `at` counts through [outer, blocks]; finds its place in y and x and its width. */
+static int64_t locate(const reduce_args *g, int64_t at, int64_t *y_at, int64_t *x_at) {
+  const int64_t outer = at / g->blocks, j = at % g->blocks * ML_COLUMNS;
+  *y_at = outer * g->inner + j;
+  *x_at = outer * g->n * g->inner + j;
+  return min64(ML_COLUMNS, g->inner - j);
+}
+
+static void sum_columns_range(void *ctx, int64_t begin, int64_t end) {
+  const reduce_args *g = ctx;
+  for (int64_t i = begin; i < end; i++) {
+    int64_t y_at, x_at;
+    const int64_t w = locate(g, i, &y_at, &x_at);
+    g->table->sum_columns(g->y + y_at, g->x + x_at, g->n, g->inner, w, g->scale);
+  }
+}
+
+static void max_columns_range(void *ctx, int64_t begin, int64_t end) {
+  const reduce_args *g = ctx;
+  for (int64_t i = begin; i < end; i++) {
+    int64_t y_at, x_at;
+    const int64_t w = locate(g, i, &y_at, &x_at);
+    g->table->max_columns(g->y + y_at, g->index ? g->index + y_at : NULL, g->x + x_at, g->n, g->inner, w, g->least);
+  }
+}
+
+/* ---- both ---- */
+
+/* Runs `rows` over outer where inner is 1, else `columns` over blocks of columns. */
+static void run(ml_range_fn rows, ml_range_fn columns, reduce_args *g, int64_t outer) {
+  g->table = table_in_use();
+  if (outer <= 0 || g->inner <= 0) return;
+  if (g->inner == 1) {
+    if (outer == 1) {
+      rows(g, 0, 1); /* which may use all threads itself */
+    } else {
+      ml_pool_for(rows, g, outer, grain_of(g->n));
+    }
+    return;
+  }
+  g->blocks = ceil_div(g->inner, ML_COLUMNS);
+  ml_pool_for(columns, g, outer * g->blocks, grain_of(g->n * min64(g->inner, ML_COLUMNS)));
+}
+
+void ml_reduce_sum(float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale) {
+  run(sum_rows_range, sum_columns_range, &(reduce_args){.y = y, .x = x, .n = n, .inner = inner, .scale = scale}, outer);
+}
+
+void ml_reduce_max(float *y, int32_t *index, const float *x, int64_t outer, int64_t n, int64_t inner, bool least) {
+  reduce_args args = {.y = y, .index = index, .x = x, .n = n, .inner = inner, .least = least};
+  run(max_rows_range, max_columns_range, &args, outer);
+}
+
+/* ---- softmax ---- */
+
+typedef struct softmax_args {
+  void (*forward)(float *y, const float *x, int64_t rows, int64_t c);
+  void (*backward)(float *dx, const float *dy, const float *y, int64_t rows, int64_t c);
+  float *out;
+  const float *a, *b;
+  int64_t c;
+} softmax_args;
+
+static void forward_range(void *ctx, int64_t begin, int64_t end) {
+  const softmax_args *g = ctx;
+  g->forward(g->out + begin * g->c, g->a + begin * g->c, end - begin, g->c);
+}
+
+static void backward_range(void *ctx, int64_t begin, int64_t end) {
+  const softmax_args *g = ctx;
+  g->backward(g->out + begin * g->c, g->a + begin * g->c, g->b + begin * g->c, end - begin, g->c);
+}
+
+/* An exponential costs about as much as four plain elements. */
+static void run_softmax(ml_range_fn fn, softmax_args *args, int64_t rows) {
+  if (rows > 0 && args->c > 0) ml_pool_for(fn, args, rows, grain_of(4 * args->c));
+}
+
+void ml_softmax(float *y, const float *x, int64_t rows, int64_t c) {
+  run_softmax(forward_range, &(softmax_args){.forward = table_in_use()->softmax, .out = y, .a = x, .c = c}, rows);
+}
+
+void ml_log_softmax(float *y, const float *x, int64_t rows, int64_t c) {
+  run_softmax(forward_range, &(softmax_args){.forward = table_in_use()->log_softmax, .out = y, .a = x, .c = c}, rows);
+}
+
+void ml_softmax_backward(float *dx, const float *dy, const float *y, int64_t rows, int64_t c) {
+  softmax_args args = {.backward = table_in_use()->softmax_backward, .out = dx, .a = dy, .b = y, .c = c};
+  run_softmax(backward_range, &args, rows);
+}
+
+void ml_log_softmax_backward(float *dx, const float *dy, const float *y, int64_t rows, int64_t c) {
+  softmax_args args = {.backward = table_in_use()->log_softmax_backward, .out = dx, .a = dy, .b = y, .c = c};
+  run_softmax(backward_range, &args, rows);
+}

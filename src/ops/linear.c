@@ -1,0 +1,65 @@
+/* linear: y[n, out] = x[n, in] w[out, in]^T + b[out], b being optional; x may have any leading dimensions, which count
+ * as n. No attributes. */
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+typedef struct ml_layer {
+  int64_t n, in, out;
+} ml_layer;
+
+static ml_layer layer_of(const ml_call *c) {
+  const ml_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+  int64_t n = 1;
+  for (int d = 0; d < x->ndim - 1; d++) n *= x->size[d];
+  return (ml_layer){.n = n, .in = w->size[1], .out = w->size[0]};
+}
+
+static ml_status check_weight(const ml_shape *x, const ml_shape *w, ml_error *err) {
+  char tx[ML_SHAPE_TEXT], tw[ML_SHAPE_TEXT];
+  ml_shape_text(tx, sizeof tx, x);
+  ml_shape_text(tw, sizeof tw, w);
+  if (w->ndim != 2) return ml_fail(err, ML_MISUSE, "linear: expected a weight of outputs x inputs, received %s", tw);
+  if (x->ndim == 0) return ml_fail(err, ML_MISUSE, "linear: the weight %s cannot apply to a scalar input", tw);
+  int64_t received = x->size[x->ndim - 1];
+  if (received != w->size[1])
+    return ml_fail(err, ML_MISUSE, "linear: the weight %s expects %lld inputs but receives %lld (input %s)", tw,
+                   (long long)w->size[1], (long long)received, tx);
+  return ML_OK;
+}
+
+static ml_status linear_shape(ml_call *c, ml_error *err) {
+  char text[ML_SHAPE_TEXT];
+  const ml_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+  if (ml_check_f32(&ml_op_linear, c, err) != ML_OK) return ML_MISUSE;
+  if (check_weight(x, w, err) != ML_OK) return ML_MISUSE;
+  if (c->inputs == 3 && !ml_shape_equal(&c->in[2]->shape, &(ml_shape){1, {w->size[0]}}))
+    return ml_fail(err, ML_MISUSE, "linear: expected a bias of %lld, one per output, received %s",
+                   (long long)w->size[0], ml_shape_text(text, sizeof text, &c->in[2]->shape));
+  ml_shape shape = *x;
+  shape.size[x->ndim - 1] = w->size[0];
+  ml_set_output(c, &shape);
+  ml_layer l = layer_of(c);
+  ml_want_scratch(c, ml_gemm_workspace(l.n, l.out, l.in));
+  ml_want_scratch(c, ml_gemm_workspace(l.n, l.in, l.out));
+  ml_want_scratch(c, ml_gemm_workspace(l.out, l.in, l.n));
+  return ML_OK;
+}
+
+static void linear_forward(ml_call *c) {
+  ml_layer l = layer_of(c);
+  const float *bias = c->inputs == 3 ? c->in[2]->f32 : NULL;
+  ml_matrix x = {c->in[0]->f32, l.in, 1}, wt = {c->in[1]->f32, 1, l.in};
+  ml_gemm(c->out->f32, l.out, x, wt, bias, l.n, l.out, l.in, c->scratch);
+}
+
+/* dx = dy w, dw = dy^T x, db = sum of dy over n */
+static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
+  ml_layer l = layer_of(c);
+  ml_matrix dy = {dout, l.out, 1}, dyt = {dout, 1, l.out};
+  ml_matrix x = {c->in[0]->f32, l.in, 1}, w = {c->in[1]->f32, l.in, 1};
+  if (din[0]) ml_gemm(din[0], l.in, dy, w, NULL, l.n, l.in, l.out, c->scratch);
+  if (din[1]) ml_gemm(din[1], l.in, dyt, x, NULL, l.out, l.in, l.n, c->scratch);
+  if (c->inputs == 3 && din[2]) ml_reduce_sum(din[2], dout, 1, l.n, l.out, 1.0);
+}
+
+const ml_op ml_op_linear = {"linear", 2, 3, linear_shape, linear_forward, linear_backward};

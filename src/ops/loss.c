@@ -1,0 +1,107 @@
+/* Losses on what a model gave, as means. nll: log-probabilities [n, c], labels [n] (i32 or u8) and, if attrs.nll says
+ * so, a weight [c]; PyTorch's weighted mean. mse: the mean of (x - y)^2 over two f32 tensors of one shape. */
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+/* ---- nll ---- */
+
+static ml_status check_nll_weight(const ml_call *c, ml_error *err) {
+  char text[ML_SHAPE_TEXT];
+  bool has_weight = c->attrs.nll.has_weight;
+  if (has_weight != (c->inputs == 3))
+    return ml_fail(err, ML_MISUSE, "nll: expected %d inputs %s weight, received %d", has_weight ? 3 : 2,
+                   has_weight ? "with a" : "without", c->inputs);
+  if (!has_weight) return ML_OK;
+  const ml_tensor *w = c->in[2];
+  int64_t classes = c->in[0]->shape.size[1];
+  if (w->dtype != ML_F32 || !ml_shape_equal(&w->shape, &(ml_shape){1, {classes}}))
+    return ml_fail(err, ML_MISUSE, "nll: expected an f32 weight of %lld, one per class, received %s %s",
+                   (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
+  if (w->requires_grad)
+    return ml_fail(err, ML_MISUSE, "nll: the weight requires a gradient but gets none; use its :detach()");
+  return ML_OK;
+}
+
+static ml_status nll_shape(ml_call *c, ml_error *err) {
+  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
+  const ml_tensor *x = c->in[0], *t = c->in[1];
+  ml_shape_text(tx, sizeof tx, &x->shape);
+  ml_shape_text(tt, sizeof tt, &t->shape);
+  if (x->dtype != ML_F32 || x->shape.ndim != 2)
+    return ml_fail(err, ML_MISUSE, "nll: expected f32 log-probabilities of samples x classes, received %s %s",
+                   ml_dtype_name(x->dtype), tx);
+  int64_t n = x->shape.size[0];
+  if (t->dtype == ML_F32 || t->shape.ndim != 1 || t->shape.size[0] != n)
+    return ml_fail(err, ML_MISUSE, "nll: for log-probabilities of %s expected %lld labels (i32 or u8), received %s %s",
+                   tx, (long long)n, ml_dtype_name(t->dtype), tt);
+  if (ml_check_labels(&ml_op_nll, t, n, x->shape.size[1], err) != ML_OK) return ML_MISUSE;
+  if (check_nll_weight(c, err) != ML_OK) return ML_MISUSE;
+  ml_set_output(c, &(ml_shape){0});
+  return ML_OK;
+}
+
+static int64_t label_at(const ml_call *c, int64_t i) { return (int64_t)ml_tensor_get(c->in[1], i); }
+
+static double weight_at(const ml_call *c, int64_t label) { return c->inputs == 3 ? c->in[2]->f32[label] : 1.0; }
+
+/* Sum of w[label] */
+static double total_weight(const ml_call *c) {
+  double total = 0.0;
+  for (int64_t i = 0; i < c->in[0]->shape.size[0]; i++) total += weight_at(c, label_at(c, i));
+  return total;
+}
+
+/* y = sum of -w[label] x[i, label] / sum of w[label] */
+static void nll_forward(ml_call *c) {
+  int64_t n = c->in[0]->shape.size[0], classes = c->in[0]->shape.size[1];
+  double total = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t label = label_at(c, i);
+    total -= weight_at(c, label) * c->in[0]->f32[i * classes + label];
+  }
+  c->out->f32[0] = (float)(total / total_weight(c));
+}
+
+static void nll_backward(ml_call *c, const float *dout, float *const din[]) {
+  int64_t n = c->in[0]->shape.size[0], classes = c->in[0]->shape.size[1];
+  double scale = dout[0] / total_weight(c);
+  if (!din[0]) return;
+  ml_fill(din[0], n * classes, 0.0f);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t label = label_at(c, i);
+    din[0][i * classes + label] = (float)(-scale * weight_at(c, label));
+  }
+}
+
+const ml_op ml_op_nll = {"nll", 2, 3, nll_shape, nll_forward, nll_backward};
+
+/* ---- mse ---- */
+
+static ml_status mse_shape(ml_call *c, ml_error *err) {
+  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
+  const ml_shape *x = &c->in[0]->shape, *y = &c->in[1]->shape;
+  if (ml_check_f32(&ml_op_mse, c, err) != ML_OK) return ML_MISUSE;
+  if (!ml_shape_equal(x, y))
+    return ml_fail(err, ML_MISUSE, "mse: expected two tensors of one shape, received %s and %s",
+                   ml_shape_text(a, sizeof a, x), ml_shape_text(b, sizeof b, y));
+  ml_set_output(c, &(ml_shape){0});
+  c->saved_floats = (size_t)ml_shape_count(x);
+  return ML_OK;
+}
+
+/* saved = x - y */
+static void mse_forward(ml_call *c) {
+  int64_t n = ml_tensor_count(c->in[0]);
+  ml_map_binary(c->saved, c->in[0]->f32, c->in[1]->f32, n, ML_SUB);
+  c->out->f32[0] = (float)(ml_sum_squares(c->saved, n) / (double)n);
+}
+
+/* dx = dout 2 (x - y) / n, dy = -dx */
+static void mse_backward(ml_call *c, const float *dout, float *const din[]) {
+  int64_t n = ml_tensor_count(c->in[0]);
+  double scale = 2.0 * dout[0] / (double)n;
+  if (din[0]) ml_scale(din[0], c->saved, n, (float)scale);
+  if (din[1]) ml_scale(din[1], c->saved, n, (float)-scale);
+}
+
+const ml_op ml_op_mse = {"mse", 2, 2, mse_shape, mse_forward, mse_backward};

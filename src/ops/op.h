@@ -1,0 +1,83 @@
+/* The contract of a differentiable operation, and the list of all of them.
+ *
+ * An operation is a const struct in a file of its own (or with its closest kin): `shape` is its only fallible part; it
+ * checks the inputs and says what the output looks like and how much workspace the call needs. `forward` and `backward`
+ * then only compute. A new operation is one file, one row in ml_ops (list.c) and one row in the table of gradient-check
+ * cases (tests/c/gradcheck_cases.c); a missing case fails the tests.
+ *
+ * Scripts reach an operation by its name through src/bind/l_ops.c. */
+#ifndef ML_OPS_OP_H
+#define ML_OPS_OP_H
+
+#include "base/rng.h"
+#include "tensor/tensor.h"
+
+#define ML_OP_MAX_INPUTS 8
+
+/* What an operation is told besides its inputs. Each operation documents the member that it reads. Dimensions here
+ * count from 0. */
+typedef union ml_attrs {
+  struct { double value; } scalar;                                   /* leaky relu's slope, elu's alpha */
+  struct { bool all; int dim; bool keep; } reduce;                   /* sum, mean, max, min */
+  struct { bool transpose_a, transpose_b; } matmul;
+  struct { int dim; int64_t begin, count; } slice;                   /* slice */
+  struct { int dim; } along;                                         /* concat, softmax, log_softmax */
+  struct { ml_shape shape; } reshape;
+  struct { double smoothing; bool has_weight; } cross_entropy;       /* weight is the third input */
+  struct { bool has_weight; } nll;
+  struct { double p; ml_rng rng; } dropout;
+} ml_attrs;
+
+/* One call. in[] and out are set when forward and backward run. */
+typedef struct ml_call {
+  ml_attrs attrs;
+  int inputs;
+  ml_tensor *in[ML_OP_MAX_INPUTS];
+  ml_tensor *out;
+  /* Set by `shape`: */
+  ml_dtype out_dtype;
+  ml_shape out_shape;
+  bool out_is_view;        /* out shares in[0]'s storage from element view_offset on; forward has nothing to do */
+  int64_t view_offset;
+  size_t saved_floats;     /* kept from forward to backward, e.g. probabilities */
+  size_t scratch_floats;   /* valid during one forward or one backward */
+  /* Given to forward and backward (64-byte aligned, NULL if none was asked for): */
+  float *saved, *scratch;
+} ml_call;
+
+typedef struct ml_op {
+  const char *name;        /* the name in scripts, e.g. "matmul" */
+  int min_inputs, max_inputs;
+
+  /* Checks c->in, c->inputs and c->attrs; sets out_dtype, out_shape and the sizes. The message begins with the
+   * operation's name and gives the shapes. */
+  ml_status (*shape)(ml_call *c, ml_error *err);
+
+  /* c->out from c->in. May write c->saved. */
+  void (*forward)(ml_call *c);
+
+  /* From dout (the shape of c->out) writes, not adds, the gradient of every input i with din[i] not NULL. Reads
+   * c->in, c->out and c->saved. NULL for an operation without gradient (argmax, equal). */
+  void (*backward)(ml_call *c, const float *dout, float *const din[]);
+} ml_op;
+
+/* All operations, in alphabetical order of their names, ending in NULL. */
+extern const ml_op *const ml_ops[];
+const ml_op *ml_op_find(const char *name);   /* NULL if there is none */
+
+/* ---- checks shared by the operations' shape functions (check.c) ---- */
+
+/* ML_OK if every input is f32; the message names the operation and the input. */
+ml_status ml_check_f32(const ml_op *op, const ml_call *c, ml_error *err);
+/* ML_OK if a tensor of this shape has dimension `dim`; the message counts dimensions from 1, as scripts do. */
+ml_status ml_check_dim(const ml_op *op, const ml_shape *shape, int dim, ml_error *err);
+/* ML_OK if every label t[n], i32 or u8, is in 0..classes-1; the message names the sample, from 1, and its label. */
+ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_t classes, ml_error *err);
+/* Sets a f32 output of this shape and no workspace. */
+void ml_set_output(ml_call *c, const ml_shape *shape);
+/* Asks for at least this much scratch. */
+void ml_want_scratch(ml_call *c, size_t floats);
+/* x seen as [outer, n, inner] around dimension dim. */
+void ml_split_dims(const ml_shape *shape, int dim, int64_t *outer, int64_t *n, int64_t *inner);
+
+#endif

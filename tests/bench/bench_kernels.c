@@ -1,0 +1,271 @@
+/* How fast the kernels are on this machine: `bench_kernels [THREADS]...` (1 and 2 without arguments) prints, for every
+ * instruction set it has, the multiply-add peak measured beside them, the matrix products of a training step of the
+ * 784-512-128-64-10 network in GFLOP/s and as a share of that peak, and the element-wise kernels in elements per
+ * nanosecond. Each figure is the best of several short runs. A program of its own, not a test. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+enum { RUNS = 9, BATCH = 128 };
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the peak: independent multiply-adds in registers ---- */
+
+enum { PEAK_TURNS = 100000 };
+static volatile float sink;
+
+typedef float vec4 __attribute__((vector_size(16)));
+
+/* 8 sums of 4 floats; a multiplication and an addition each. */
+static double peak_portable(void) {
+  vec4 s[8] = {{0}}, f = {0.5f, 0.5f, 0.5f, 0.5f};
+  for (int i = 0; i < PEAK_TURNS; i++) {
+    for (int j = 0; j < 8; j++) s[j] = s[j] * f + f;
+    __asm__ volatile("" : "+x"(f));
+  }
+  for (int j = 0; j < 8; j++) sink = s[j][0];
+  return 2.0 * 8 * 4 * PEAK_TURNS;
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2,fma"))) static double peak_avx2(void) {
+  __m256 s[12], f = _mm256_set1_ps(0.5f);
+  for (int j = 0; j < 12; j++) s[j] = f;
+  for (int i = 0; i < PEAK_TURNS; i++) {
+    for (int j = 0; j < 12; j++) s[j] = _mm256_fmadd_ps(s[j], f, f);
+    __asm__ volatile("" : "+x"(f));
+  }
+  for (int j = 0; j < 12; j++) sink = _mm256_cvtss_f32(s[j]);
+  return 2.0 * 12 * 8 * PEAK_TURNS;
+}
+
+__attribute__((target("avx512f"))) static double peak_avx512(void) {
+  __m512 s[12], f = _mm512_set1_ps(0.5f);
+  for (int j = 0; j < 12; j++) s[j] = f;
+  for (int i = 0; i < PEAK_TURNS; i++) {
+    for (int j = 0; j < 12; j++) s[j] = _mm512_fmadd_ps(s[j], f, f);
+    __asm__ volatile("" : "+v"(f));
+  }
+  for (int j = 0; j < 12; j++) sink = _mm512_cvtss_f32(s[j]);
+  return 2.0 * 12 * 16 * PEAK_TURNS;
+}
+#endif
+
+static double flops_of_one_chunk;
+
+static void peak_chunk(void *ctx, uint32_t chunk) {
+  (void)ctx;
+  double flops = 0;
+#ifdef __x86_64__
+  if (ml_cpu_isa() == ML_ISA_AVX512) flops = peak_avx512();
+  if (ml_cpu_isa() == ML_ISA_AVX2) flops = peak_avx2();
+#endif
+  if (ml_cpu_isa() == ML_ISA_PORTABLE) flops = peak_portable();
+  if (chunk == 0) flops_of_one_chunk = flops;
+}
+
+/* GFLOP/s of all threads together, in about a millisecond. */
+static double measure_peak(void) {
+  const uint32_t chunks = 4 * (uint32_t)ml_pool_threads();
+  const double begin = now();
+  ml_pool_run(peak_chunk, NULL, chunks);
+  return flops_of_one_chunk * chunks / (now() - begin) * 1e-9;
+}
+
+static double max_of(double a, double b) { return a > b ? a : b; }
+
+/* ---- matrix products ---- */
+
+typedef struct product {
+  const char *name;
+  int64_t m, n, k;
+  bool a_transposed, b_transposed;
+  bool in_step; /* counts towards the sum of a training step */
+} product;
+
+/* forward: X W^T; input gradient: dY W; weight gradient: dY^T X. */
+static const product products[] = {
+    {"forward 1", BATCH, 512, 784, false, true, true},
+    {"forward 2", BATCH, 128, 512, false, true, true},
+    {"forward 3", BATCH, 64, 128, false, true, true},
+    {"forward 4", BATCH, 10, 64, false, true, true},
+    {"dW 4", 10, 64, BATCH, true, false, true},
+    {"dX 4", BATCH, 64, 10, false, false, true},
+    {"dW 3", 64, 128, BATCH, true, false, true},
+    {"dX 3", BATCH, 128, 64, false, false, true},
+    {"dW 2", 128, 512, BATCH, true, false, true},
+    {"dX 2", BATCH, 512, 128, false, false, true},
+    {"dW 1", 512, 784, BATCH, true, false, true},
+    {"forward 1, 1 image", 1, 512, 784, false, true, false},
+    {"forward 1, 9000 images", 9000, 512, 784, false, true, false},
+    {"forward 4, 9000 images", 9000, 10, 64, false, true, false},
+    {"dW 1, 9000 images", 512, 784, 9000, true, false, false},
+    {"square", 1024, 1024, 1024, false, false, false},
+};
+
+static void *must_alloc(int64_t floats) {
+  void *p = ml_alloc((size_t)floats * sizeof(float));
+  if (!p) {
+    fputs("out of memory\n", stderr);
+    exit(1);
+  }
+  return p;
+}
+
+static float *random_floats(int64_t n, uint32_t seed) {
+  float *x = must_alloc(n);
+  ml_rng rng = ml_rng_make(seed, ML_STREAM_NOISE);
+  ml_rng_uniform(x, (size_t)n, &rng, -1.0f, 1.0f);
+  return x;
+}
+
+/* Seconds of one product: the best of RUNS runs of about a millisecond. *peak is the best peak measured in between. */
+static double time_product(const product *p, double *peak) {
+  float *a_data = random_floats(p->m * p->k, 1), *b_data = random_floats(p->k * p->n, 2);
+  float *c = must_alloc(p->m * p->n), *bias = random_floats(p->n, 3);
+  float *work = must_alloc((int64_t)ml_gemm_workspace(p->m, p->n, p->k));
+  const ml_matrix a = {a_data, p->a_transposed ? 1 : p->k, p->a_transposed ? p->m : 1};
+  const ml_matrix b = {b_data, p->b_transposed ? 1 : p->n, p->b_transposed ? p->k : 1};
+  const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k;
+  const int repeats = flops > 1e8 ? 1 : (int)(1e8 / flops < 1000 ? 1e8 / flops : 1000);
+  double best = 1e9;
+  *peak = 0;
+  for (int r = 0; r < RUNS; r++) {
+    *peak = max_of(*peak, measure_peak());
+    const double begin = now();
+    for (int i = 0; i < repeats; i++) ml_gemm(c, p->n, a, b, bias, p->m, p->n, p->k, work);
+    const double seconds = (now() - begin) / repeats;
+    if (seconds < best) best = seconds;
+  }
+  ml_free(a_data);
+  ml_free(b_data);
+  ml_free(c);
+  ml_free(bias);
+  ml_free(work);
+  return best;
+}
+
+static void print_products(void) {
+  double step_flops = 0, step_seconds = 0, peak, best_peak = 0;
+  for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+    const product *p = &products[i];
+    const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k, seconds = time_product(p, &peak);
+    best_peak = max_of(best_peak, peak);
+    if (p->in_step) {
+      step_flops += flops;
+      step_seconds += seconds;
+    }
+    printf("  %-24s %5lld x %4lld x %4lld  %9.1f us  %7.1f of %6.1f GFLOP/s  %5.1f%%\n", p->name, (long long)p->m,
+           (long long)p->n, (long long)p->k, 1e6 * seconds, flops / seconds * 1e-9, peak,
+           flops / seconds * 1e-7 / peak);
+  }
+  printf("  %-24s %18s  %9.1f us  %7.1f of %6.1f GFLOP/s  %5.1f%%\n", "a step's 11 products", "",
+         1e6 * step_seconds, step_flops / step_seconds * 1e-9, best_peak, step_flops / step_seconds * 1e-7 / best_peak);
+}
+
+/* ---- the others ---- */
+
+enum { ROWS = BATCH, COLS = 512, COUNT = ROWS * COLS };
+
+typedef struct arrays {
+  float *x, *y, *z;
+  uint8_t *bytes;
+} arrays;
+
+static void run_relu(arrays *v) { ml_map_unary(v->y, v->x, COUNT, ML_RELU, 0); }
+static void run_relu_backward(arrays *v) { ml_map_unary_backward(v->y, v->z, v->x, v->x, COUNT, ML_RELU, 0); }
+static void run_tanh(arrays *v) { ml_map_unary(v->y, v->x, COUNT, ML_TANH, 0); }
+static void run_gelu(arrays *v) { ml_map_unary(v->y, v->x, COUNT, ML_GELU, 0); }
+static void run_add(arrays *v) { ml_map_binary(v->z, v->x, v->y, COUNT, ML_ADD); }
+static void run_add_rows(arrays *v) {
+  ml_map_binary_broadcast(v->z, v->x, v->y, (int64_t[]){ROWS, COLS}, (int64_t[]){COLS, 1}, (int64_t[]){0, 1}, 2,
+                          ML_ADD);
+}
+static void run_axpy(arrays *v) { ml_axpy(v->y, v->x, COUNT, 1e-6f); }
+static void run_dropout(arrays *v) { ml_dropout(v->y, v->x, COUNT, 0.5f, ml_rng_make(1, ML_STREAM_DROPOUT)); }
+static void run_transpose(arrays *v) { ml_transpose(v->y, v->x, ROWS, COLS); }
+static void run_sum_rows(arrays *v) { ml_reduce_sum(v->y, v->x, ROWS, COLS, 1, 1.0); }
+static void run_sum_columns(arrays *v) { ml_reduce_sum(v->y, v->x, 1, ROWS, COLS, 1.0); }
+static void run_max_rows(arrays *v) { ml_reduce_max(v->y, NULL, v->x, ROWS, COLS, 1, false); }
+static void run_sum_squares(arrays *v) { sink = (float)ml_sum_squares(v->x, COUNT); }
+static void run_nonfinite(arrays *v) { sink = (float)ml_count_nonfinite(v->x, COUNT); }
+static void run_softmax(arrays *v) { ml_softmax(v->y, v->x, COUNT / 10, 10); }
+static void run_log_softmax(arrays *v) { ml_log_softmax(v->y, v->x, COUNT / 10, 10); }
+static void run_gather(arrays *v) {
+  static int32_t index[ROWS];
+  for (int i = 0; i < ROWS; i++) index[i] = i * 37 % ROWS;
+  ml_gather_u8(v->y, v->bytes, index, ROWS, COLS, v->z);
+}
+
+static const struct {
+  const char *name;
+  void (*run)(arrays *v);
+} others[] = {
+    {"relu", run_relu}, {"relu backward", run_relu_backward}, {"tanh", run_tanh}, {"gelu", run_gelu}, {"add", run_add},
+    {"add rows", run_add_rows}, {"axpy", run_axpy}, {"dropout", run_dropout}, {"transpose", run_transpose},
+    {"sum rows", run_sum_rows}, {"sum columns", run_sum_columns}, {"max rows", run_max_rows},
+    {"sum of squares", run_sum_squares}, {"count non-finite", run_nonfinite}, {"softmax, 10 classes", run_softmax},
+    {"log softmax, 10 classes", run_log_softmax}, {"gather (one thread)", run_gather},
+};
+
+static void print_others(void) {
+  arrays v = {random_floats(COUNT, 4), random_floats(COUNT, 5), random_floats(COUNT, 6), must_alloc(COUNT)};
+  for (int i = 0; i < COUNT; i++) v.bytes[i] = (uint8_t)(i * 7);
+  printf("  %d x %d elements, element operations per ns:\n", ROWS, COLS);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    double best = 1e9;
+    for (int r = 0; r < RUNS; r++) {
+      const double begin = now();
+      for (int repeat = 0; repeat < 8; repeat++) others[i].run(&v);
+      const double seconds = (now() - begin) / 8;
+      if (seconds < best) best = seconds;
+    }
+    printf("  %-24s %9.1f us  %6.2f\n", others[i].name, 1e6 * best, COUNT / (1e9 * best));
+  }
+  ml_free(v.x);
+  ml_free(v.y);
+  ml_free(v.z);
+  ml_free(v.bytes);
+}
+
+static int bench(ml_isa isa, int threads) {
+  ml_error err;
+  if (ml_cpu_use(isa, &err) != ML_OK || ml_pool_start(threads, &err) != ML_OK) {
+    fprintf(stderr, "bench_kernels: %s\n", err.message);
+    return 1;
+  }
+  printf("%s, %d thread%s\n", ml_isa_name(isa), threads, threads == 1 ? "" : "s");
+  print_products();
+  print_others();
+  ml_pool_stop();
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  static char *defaults[] = {NULL, "1", "2"};
+  if (argc < 2) {
+    argc = 3;
+    argv = defaults;
+  }
+  for (int isa = 0; isa <= (int)ml_cpu_best_isa(); isa++) {
+    for (int i = 1; i < argc; i++) {
+      if (bench((ml_isa)isa, atoi(argv[i]))) return 1;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,229 @@
+/* The matrix product against the naive one: odd sizes, every transpose and stride, bias, poisoned outputs between
+ * guards, no products, NaN and infinity; the same bits on any number of threads. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "kernels/naive.h"
+#include "kernels_aid.h"
+
+/* How an operand lies in memory. */
+typedef enum layout { ROWS, COLUMNS, PADDED_ROWS, PADDED_COLUMNS, SCATTERED, LAYOUTS } layout;
+
+typedef struct product {
+  int64_t m, n, k, ldc;
+  ml_matrix a, b;
+  const float *bias;
+  kernels_guarded work;
+  float *want, *magnitude; /* naive result; sum of |a| |b| + |bias| */
+} product;
+
+static ml_matrix lay(const float *data, int64_t rows, int64_t cols, layout l) {
+  switch (l) {
+  case ROWS: return (ml_matrix){data, cols, 1};
+  case COLUMNS: return (ml_matrix){data, 1, rows};
+  case PADDED_ROWS: return (ml_matrix){data, cols + 3, 1};
+  case PADDED_COLUMNS: return (ml_matrix){data, 1, rows + 5};
+  case SCATTERED: return (ml_matrix){data, 2 * cols + 1, 2};
+  case LAYOUTS: break;
+  }
+  return (ml_matrix){NULL, 0, 0};
+}
+
+/* Room for rows x cols in any layout. */
+static int64_t room(int64_t rows, int64_t cols) { return (rows + 5) * (2 * cols + 5); }
+
+static float *absolute(const float *x, int64_t n) {
+  float *y = ml_alloc((size_t)n * sizeof *y);
+  assert_non_null(y);
+  for (int64_t i = 0; i < n; i++) y[i] = fabsf(x[i]);
+  return y;
+}
+
+static void find_magnitude(product *p) {
+  float *a = absolute(p->a.data, room(p->m, p->k)), *b = absolute(p->b.data, room(p->k, p->n));
+  float *bias = p->bias ? absolute(p->bias, p->n) : NULL;
+  const ml_matrix abs_a = {a, p->a.row, p->a.col}, abs_b = {b, p->b.row, p->b.col};
+  ml_naive_gemm(p->magnitude, p->ldc, abs_a, abs_b, bias, p->m, p->n, p->k);
+  ml_free(a);
+  ml_free(b);
+  ml_free(bias);
+}
+
+static product make(int64_t m, int64_t n, int64_t k, layout la, layout lb, bool with_bias, int64_t gap) {
+  product p = {.m = m, .n = n, .k = k, .ldc = n + gap};
+  p.a = lay(kernels_random(room(m, k), 1), m, k, la);
+  p.b = lay(kernels_random(room(k, n), 2), k, n, lb);
+  p.bias = with_bias ? kernels_random(n, 3) : NULL;
+  p.work = kernels_guard((int64_t)ml_gemm_workspace(m, n, k));
+  p.want = ml_alloc((size_t)(m * p.ldc + 1) * sizeof(float));
+  p.magnitude = ml_alloc((size_t)(m * p.ldc + 1) * sizeof(float));
+  assert_true(p.want && p.magnitude);
+  ml_naive_gemm(p.want, p.ldc, p.a, p.b, p.bias, m, n, k);
+  find_magnitude(&p);
+  return p;
+}
+
+static void destroy(product *p) {
+  ml_free((void *)p->a.data);
+  ml_free((void *)p->b.data);
+  ml_free((void *)p->bias);
+  kernels_unguard(&p->work);
+  ml_free(p->want);
+  ml_free(p->magnitude);
+}
+
+static void run(float *c, void *ctx) {
+  product *p = ctx;
+  kernels_poison(&p->work);
+  ml_gemm(c, p->ldc, p->a, p->b, p->bias, p->m, p->n, p->k, p->work.x);
+  kernels_check_guards(&p->work);
+}
+
+/* With u = 2^-24, a chain of k products, k additions, a bias and the reference's own rounding err by at most
+ * (k + 3) u (sum of |a| |b| + |bias|). Roundings of random numbers cancel, so 16 u is demanded of any k. */
+static void check(const float *c, void *ctx) {
+  const product *p = ctx;
+  const double bound = (p->k + 3 < 16 ? (double)(p->k + 3) : 16.0) * 0x1p-24;
+  for (int64_t i = 0; i < p->m; i++) {
+    for (int64_t j = 0; j < p->ldc; j++) {
+      const int64_t at = i * p->ldc + j;
+      const double got = (double)c[at], want = (double)p->want[at];
+      if (j >= p->n) {
+        if (!isnan(got)) fail_msg("c[%lld, %lld] lies between rows and was written", (long long)i, (long long)j);
+      } else if (!(fabs(got - want) <= bound * (double)p->magnitude[at])) {
+        fail_msg("%lld x %lld x %lld: c[%lld, %lld] is %.9g, expected %.9g", (long long)p->m, (long long)p->n,
+                 (long long)p->k, (long long)i, (long long)j, got, want);
+      }
+    }
+  }
+}
+
+static void try_product(int64_t m, int64_t n, int64_t k, layout la, layout lb, bool with_bias, int64_t gap) {
+  product p = make(m, n, k, la, lb, with_bias, gap);
+  kernels_run_everywhere(run, check, &p, m * p.ldc, false);
+  destroy(&p);
+}
+
+/* Every size meets every other in one place or another. */
+static void test_odd_sizes(void **state) {
+  (void)state;
+  static const int64_t sizes[] = {1, 2, 3, 5, 7, 15, 17, 31, 33, 63, 65, 100, 130};
+  const int count = sizeof sizes / sizeof *sizes;
+  for (int i = 0; i < count; i++) {
+    for (int j = 0; j < count; j++) {
+      const int64_t k = sizes[(i * 5 + j * 3) % count];
+      const int at = i * count + j;
+      try_product(sizes[i], sizes[j], k, (layout)(at % LAYOUTS), (layout)(at / LAYOUTS % LAYOUTS), at % 3 != 0,
+                  at % 4 == 1 ? 7 : 0);
+    }
+  }
+}
+
+static void test_layouts(void **state) {
+  (void)state;
+  for (int la = 0; la < LAYOUTS; la++) {
+    for (int lb = 0; lb < LAYOUTS; lb++) try_product(37, 71, 49, (layout)la, (layout)lb, true, 3);
+  }
+}
+
+/* Several blocks and stages along k, m and n, and the sizes of a real network. */
+static void test_large(void **state) {
+  (void)state;
+  try_product(128, 512, 784, ROWS, COLUMNS, true, 0);
+  try_product(512, 257, 128, COLUMNS, ROWS, false, 0);
+  try_product(13, 33, 321, ROWS, ROWS, true, 1);
+  try_product(6, 32, 1300, ROWS, COLUMNS, true, 0);
+  try_product(10, 17, 3000, COLUMNS, ROWS, true, 0);
+  try_product(1601, 3, 9, ROWS, COLUMNS, true, 0);
+  try_product(5, 2100, 11, ROWS, ROWS, true, 0);
+  try_product(800, 1100, 33, ROWS, COLUMNS, true, 2);
+}
+
+static void check_no_products(const float *c, void *ctx) {
+  const product *p = ctx;
+  for (int64_t i = 0; i < p->m * p->n; i++) assert_true(c[i] == (p->bias ? p->bias[i % p->n] : 0.0f));
+}
+
+static void test_no_products(void **state) {
+  (void)state;
+  for (int with_bias = 0; with_bias < 2; with_bias++) {
+    product p = make(5, 19, 0, ROWS, ROWS, with_bias, 0);
+    kernels_run_everywhere(run, check_no_products, &p, 5 * 19, true);
+    destroy(&p);
+  }
+}
+
+static void test_nothing_to_do(void **state) {
+  (void)state;
+  float c = 2.385f;
+  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, NULL, 0, 4, 3, NULL);
+  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, NULL, 4, 0, 3, NULL);
+  assert_true(c == 2.385f);
+  assert_int_equal(ml_gemm_workspace(0, 4, 3), 0);
+}
+
+static void check_kind(const float *c, void *ctx) {
+  const product *p = ctx;
+  for (int64_t i = 0; i < p->m * p->n; i++) {
+    const float want = p->want[i];
+    if (isnan(want) ? !isnan(c[i]) : (isinf(want) ? c[i] != want : !isfinite(c[i]))) {
+      fail_msg("c[%lld, %lld] is %.9g, expected %.9g", (long long)(i / p->n), (long long)(i % p->n), (double)c[i],
+               (double)want);
+    }
+  }
+}
+
+/* A NaN or infinity reaches its row or column and nothing else, in padded edge tiles and in each block of k. */
+static void test_nan_and_infinity(void **state) {
+  (void)state;
+  static const float values[] = {NAN, INFINITY, -INFINITY};
+  for (int v = 0; v < 3; v++) {
+    for (int place = 0; place < 6; place++) {
+      product p = make(29, 45, 350, ROWS, COLUMNS, true, 0);
+      const int64_t at = place % 3 == 0 ? 3 : (place % 3 == 1 ? 177 : 349);
+      if (place < 3) {
+        ((float *)p.a.data)[28 * p.a.row + at * p.a.col] = values[v];
+      } else {
+        ((float *)p.b.data)[at * p.b.row + 44 * p.b.col] = values[v];
+      }
+      ml_naive_gemm(p.want, p.ldc, p.a, p.b, p.bias, p.m, p.n, p.k);
+      kernels_run_everywhere(run, check_kind, &p, p.m * p.n, false);
+      destroy(&p);
+    }
+  }
+}
+
+/* The product of a row does not depend on which rows are beside it. */
+static void test_rows_are_independent(void **state) {
+  (void)state;
+  product all = make(67, 40, 500, ROWS, ROWS, true, 0), one = make(1, 40, 500, ROWS, ROWS, true, 0);
+  kernels_guarded c = kernels_guard(67 * 40), row = kernels_guard(40);
+  run(c.x, &all);
+  for (int64_t i = 0; i < 67; i++) {
+    memcpy((float *)one.a.data, all.a.data + i * 500, 500 * sizeof(float));
+    run(row.x, &one);
+    assert_memory_equal(row.x, c.x + i * 40, 40 * sizeof(float));
+  }
+  kernels_unguard(&c);
+  kernels_unguard(&row);
+  destroy(&all);
+  destroy(&one);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_odd_sizes),     cmocka_unit_test(test_layouts),
+      cmocka_unit_test(test_large),         cmocka_unit_test(test_no_products),
+      cmocka_unit_test(test_nothing_to_do), cmocka_unit_test(test_nan_and_infinity),
+      cmocka_unit_test(test_rows_are_independent),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+# The configs that come with the program: each runs; by hand, own loop and trainer give the same weights.
+. "$(dirname "$0")/tap.sh"
+configs=$root/configs
+
+check "smoke.lua meets its expectation" 0 out='^test accuracy' -- "$program" "$configs/smoke.lua"
+for config in mlp512 own_loop by_hand notebook smoke; do
+  check "$config.lua --help lists its parameters" 0 out='^  [a-z]+=' -- "$program" "$configs/$config.lua" --help
+done
+
+# The same network, data, seed and learning rate three ways.
+cat >trainer.lua <<'LUA'
+local ml = require "mnistlua"
+local nn = ml.nn
+local model = nn.Sequential {
+  nn.Flatten(), nn.Linear(512), nn.ReLU(), nn.Linear(128), nn.ReLU(), nn.Linear(64), nn.ReLU(), nn.Linear(10),
+}
+return ml.experiment {
+  name = "trainer", data = ml.data.mnist(), model = model, loss = nn.CrossEntropyLoss(),
+  optimizer = ml.optim.SGD { lr = 0.1 }, epochs = 1, batch = 128,
+  schedule = function(step, progress, info) return 0.1 * 0.95 ^ info.epoch end,
+}
+LUA
+weights() { echo "$work"/$1/*/model.safetensors; }
+check "the trainer" 0 -- "$program" trainer.lua --data digits --quiet --out a
+check "own_loop.lua" 0 -- "$program" "$configs/own_loop.lua" epochs=1 --data digits --quiet --out b
+check "by_hand.lua agrees with autograd as it runs" 0 err='gradients agree with autograd' -- \
+  "$program" "$configs/by_hand.lua" epochs=1 --data digits --out c
+
+cat >compare.lua <<'LUA'
+local core = require "mnistlua.core"
+local worst = 0
+local a, b = core.safetensors_read(arg_a), core.safetensors_read(arg_b)
+assert(#a == #b and #a == 8)
+for i = 1, #a do
+  assert(a[i][1] == b[i][1])
+  worst = math.max(worst, (a[i][2] - b[i][2]):abs():max():item())
+end
+print(worst)
+LUA
+difference() { "$program" -e "arg_a, arg_b = '$(weights "$1")', '$(weights "$2")' dofile 'compare.lua'"; }
+check "trainer and own loop: the same bits" 0 out='^0$' -- difference a b
+check "trainer and by hand: within 1e-5" 0 out='^([0-9.]+e-0[6-9]|[0-9.]+e-[1-9][0-9]|0\.0|0\.00000[0-9]*)$' -- difference a c
+
+# A CSV as the notebook read it, made of synthetic digits.
+cat >csv.lua <<'LUA'
+local ml = require "mnistlua"
+local out = assert(io.open("digits.csv", "w"))
+local data = ml.data.digits { n = 600, seed = 3 }
+for i = 1, #data do
+  local row = data[i].image:to("f32"):reshape(-1):totable()
+  for j, v in ipairs(row) do row[j] = ("%d"):format(v) end
+  out:write(data[i].label, ",", table.concat(row, ","), "\n")
+end
+out:close()
+LUA
+check "a script that writes a CSV" 0 -- "$program" csv.lua
+check "notebook.lua from CSV" 0 err='digits.csv: 600 rows of 785 columns, no header' out='^val accuracy' -- \
+  "$program" "$configs/notebook.lua" csv=digits.csv dev=100 steps=20 every=10
+check "notebook.lua on digits" 0 out='9000 train, 1000 val' -- "$program" "$configs/notebook.lua" --data digits steps=2 every=1
+if [ -n "${MNISTLUA_DATA:-}" ]; then
+  check "notebook.lua from t10k learns" 0 out='9000 train, 1000 val' -- \
+    "$program" "$configs/notebook.lua" steps=100 every=50 --assert 'train.acc>=0.75'
+else
+  skip "notebook.lua from t10k learns" "MNISTLUA_DATA is not set"
+fi
+finish

@@ -1,0 +1,85 @@
+# Mistakes in a config: one line that names the place, what was expected and what was found; exit code 2, before training.
+. "$(dirname "$0")/tap.sh"
+
+# mistake NAME PATTERN [KEYS] [BEFORE]: the tiny config with these changes fails with one such line.
+mistake() {
+  tiny "${3:-}" "${4:-}" >bad.lua
+  rm -rf runs
+  check "$1" 2 err="^mnistlua: error: bad.lua:[0-9]+: .*$2" lines=1 -- "$program" bad.lua
+  if [ -e runs ]; then not_ok "$1: nothing was begun" "$(ls runs)"; fi
+}
+
+mistake "a misspelt key" "unknown option 'optimiser'; did you mean 'optimizer'" 'e.optimiser = 1'
+mistake "a misspelt layer" "did you mean 'Linear'" 'e.model = nn.Liner(3)'
+mistake "a misspelt option" "did you mean 'momentum'" 'e.optimizer = optim.SGD { lr = 1, momentun = 0.9 }'
+mistake "a misspelt optimizer" "did you mean 'AdamW'" 'e.optimizer = optim.Adamw { lr = 1 }'
+mistake "a misspelt schedule" "did you mean 'OneCycleLR'" 'e.schedule = sched.OneCycelLR { max_lr = 1 }'
+mistake "a misspelt event" "unknown event 'epoch_ends'; did you mean 'epoch_end'" 'e.on = { epoch_ends = print }'
+mistake "a misspelt event in a callback" "did you mean 'batch_end'" 'e.callbacks = { { batch_ends = print } }'
+mistake "a misspelt metric" "did you mean 'grad_norm'" 'e.metrics = { "grad_nrom" }'
+mistake "a misspelt metric in expect" "did you mean 'test.acc'" 'e.expect = "test.ac>=0.5"'
+mistake "a misspelt function of ml" "did you mean 'experiment'" 'ml.experimant {}'
+mistake "a misspelt data source" "did you mean 'digits'" 'e.data = ml.data.digit {}'
+mistake "a misspelt method of a tensor" "did you mean 'relu'" 'ml.zeros(2, 2):reul()'
+mistake "a misspelt parameter in the script" "did you mean 'width'" 'print(p.widht)' 'local p = ml.params { width = { 1, "w" } }'
+mistake "data is missing" "data: expected" 'e.data = nil'
+mistake "a model that is no module" "model: expected an nn.Module" 'e.model = 5'
+mistake "an optimizer that is none" "optimizer: expected" 'e.optimizer = "SGD"'
+mistake "a loss that is none" "loss: expected" 'e.loss = 3'
+mistake "a batch of 0" "batch: expected" 'e.batch = 0'
+mistake "a batch of 2.5" "batch: expected" 'e.batch = 2.5'
+mistake "epochs of 0" "epochs" 'e.epochs = 0'
+mistake "a learning rate that is negative" "lr" 'e.optimizer = optim.SGD { lr = -1 }'
+mistake "fewer outputs than classes" "10 classes" 'e.model = nn.Sequential { nn.Flatten(), nn.Linear(9) }'
+mistake "a layer of another size" "expects 100 inputs but receives 784 .*nn.Flatten" \
+  'e.model = nn.Sequential { nn.Flatten(), nn.Linear(100, 10) }'
+mistake "tensors that do not fit" "matmul.*2x3.*4x5" 'ml.zeros(2, 3):matmul(ml.zeros(4, 5))'
+mistake "an unknown normalisation" "normalise" 'e.data = ml.data.digits { n = 16, normalise = "nice" }'
+mistake "an error of the user's" "my own mistake" 'error("my own mistake")'
+mistake "two ml.params" "second time" 'ml.params {}' 'local p = ml.params { width = { 1, "w" } }'
+
+tiny '' 'local p = ml.params { lr = { 0.1, "rate", min = 0 }, wide = { true, "w" }, kind = { "a", "k", choices = { "a", "b" } },
+  hidden = { {3}, "h" } }' >params.lua
+check "a misspelt override" 2 err="has no parameter 'lrr'; did you mean 'lr'" lines=1 -- "$program" params.lua lrr=1
+check "an override that is no number" 2 err="parameter lr: expected a number, got 'fast'" lines=1 -- "$program" params.lua lr=fast
+check "an override out of range" 2 err='parameter lr: expected at least 0, got -1' lines=1 -- "$program" params.lua lr=-1
+check "an override that is no boolean" 2 err='expected true or false' lines=1 -- "$program" params.lua wide=yes
+check "an override that is no choice" 2 err='expected one of a, b' lines=1 -- "$program" params.lua kind=c
+check "an override that is no list" 2 err='expected a list' lines=1 -- "$program" params.lua 'hidden={os.exit(9)}'
+check "a list override" 0 -- "$program" params.lua 'hidden={512,128}' --quiet
+check "--help of a config lists its parameters" 0 out='^  lr=0.1 +rate \(at least 0\)' out='hidden=\{3\}' -- "$program" params.lua --help
+
+printf 'local x = = 3\n' >syntax.lua
+check "a syntax error" 2 err='^mnistlua: error: syntax.lua:1: ' lines=1 -- "$program" syntax.lua
+: >empty.lua
+check "an empty config runs as a script" 0 -- "$program" empty.lua
+printf '\xef\xbb\xbf#!/usr/bin/env mnistlua\nprint "hello"\n' >bom.lua
+check "a byte-order mark and #! are fine" 0 out='^hello' -- "$program" bom.lua
+printf '\x1bLua\x54\x00\x19\x93' >code.lua
+check "bytecode is refused" 2 err='code.lua.*compiled Lua' lines=1 -- "$program" code.lua
+cp code.lua module.lua; echo 'require "module"' >uses.lua
+check "bytecode by require is refused" 2 err='binary chunk|compiled' lines=1 -- "$program" uses.lua
+echo 'return 5' >five.lua
+check "a config that returns something else" 2 err='returns ml.experiment' lines=1 -- "$program" five.lua
+echo 'error(nil)' >enil.lua
+check "error(nil)" 2 err='without a value' lines=1 -- "$program" enil.lua
+echo 'error(setmetatable({}, {__tostring = function() error("x") end}))' >etable.lua
+check "an error whose tostring fails" 2 err='error value of type table' lines=1 -- "$program" etable.lua
+echo 'local function f() return 1 + f() end f()' >deep.lua
+check "endless recursion" 2 err='stack overflow' lines=1 -- "$program" deep.lua
+
+# While it trains: exit code 1, and 4 for numbers that are none.
+tiny 'e.on = { batch_end = function(run) if run.step == 3 then error("from a callback") end end }' >callback.lua
+check "an error in a callback" 1 err='callback.lua:[0-9]+: from a callback' noerr='traceback' -- "$program" callback.lua
+tiny 'e.optimizer = optim.SGD { lr = 1e30 }' >nan.lua
+check "a loss of NaN" 4 err='diverged at step [0-9]+ \(epoch 1\): the loss is -?(nan|inf).*(layer|parameter)' -- "$program" nan.lua
+if find runs -path '*nan*' -name '*.safetensors' | grep -q .; then not_ok "no weights of NaN are saved"; else ok "no weights of NaN are saved"; fi
+tiny 'e.on = { diverged = function() return "skip" end } e.optimizer = optim.SGD { lr = 1e30 }' >skip.lua
+check "diverged steps can be skipped" 0 -- "$program" skip.lua --quiet
+tiny 'e.loop = function(run) for x, y in run:batches() do run:log { ["train.los"] = 1 } end end' >log.lua
+check "a misspelt metric in run:log" 1 err="log.lua:[0-9]+: .*did you mean 'train.loss'" -- "$program" log.lua
+tiny 'e.loop = function(run) for x, y in run:batches() do print(run.stepp) end end' >field.lua
+check "a misspelt field of run" 1 err="field.lua:[0-9]+: .*did you mean 'step'" -- "$program" field.lua
+tiny 'local kept e.loop = function(run) for x in run:batches() do kept = kept or x if run.step == 2 then print(kept:sum()) end end end' >kept.lua
+check "a value kept beyond its step" 1 err='kept.lua:[0-9]+: .*earlier step.*:clone\(\)' -- "$program" kept.lua
+finish
