@@ -197,7 +197,9 @@ local function run_config(args)
   if value ~= nil then
     options.usage(("%s: a config returns ml.experiment{...} or nothing, got %s"):format(args.config, type(value)))
   end
-  if #(args.assert or {}) > 0 then options.usage(args.config .. ": --assert needs a config that returns an experiment") end
+  if #(args.assert or {}) > 0 then
+    options.usage(args.config .. ": --assert needs a config that returns an experiment")
+  end
   return m.exit.done
 end
 

@@ -56,7 +56,9 @@ local function check_parts(o)
     fail("loss: expected a loss such as nn.CrossEntropyLoss() or a function(output, target), got %s", type(o.loss))
   end
   if o.loop ~= nil and type(o.loop) ~= "function" then fail("loop: expected a function(run), got %s", type(o.loop)) end
-  if o.schedule ~= nil and not o.optimizer then fail "schedule: there is no optimizer whose learning rate it could set" end
+  if o.schedule ~= nil and not o.optimizer then
+    fail "schedule: there is no optimizer whose learning rate it could set"
+  end
   if o.schedule ~= nil then o.schedule = sched.check(o.schedule) or o.schedule end
 end
 
@@ -79,12 +81,17 @@ local function check_metrics(o)
   end
 end
 
---- Describes an experiment; a config returns it. Keys: name, data, model, loss, optimizer (required but for name, and
---- for the optimizer where a loop does without); schedule (a function of ml.sched or any function(step, progress)), epochs (10), steps (ends earlier or later than
---- epochs would), batch (128, or "all"), eval_batch (1000), eval_every (1: epochs between evaluations), shuffle (true),
---- drop_last (false), loop (a training loop of one's own), on (functions by event), callbacks (functions and tables),
---- metrics (further metrics to show: "grad_norm", or one's own, named "user...."), expect (conditions on the result,
---- such as "test.acc>=0.97": missing one is exit code 3).
+--- Describes an experiment; a config returns it. Keys:
+---   data, model, loss, optimizer   required (the optimizer not where a loop of one's own does without)
+---   name          of the run's folder ("experiment")
+---   schedule      a function of ml.sched, or any function(step, progress) -> learning rate
+---   epochs (10)   or steps, where the run is to end elsewhere
+---   batch (128)   images per step, or "all"; eval_batch (1000); drop_last (false); shuffle (true)
+---   eval_every    epochs between two evaluations (1)
+---   loop          a training loop of one's own: function(run)
+---   on            functions by event; callbacks: a list of functions and tables (mnistlua.train.events)
+---   metrics       further metrics to show: "grad_norm", or one's own, named "user...."
+---   expect        conditions on the result, such as "test.acc>=0.97"; missing one is exit code 3
 function m.new(given)
   local o = options.read("ml.experiment", given, spec)
   check_data(o)

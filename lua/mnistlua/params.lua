@@ -72,7 +72,9 @@ local function check_spec(name, spec)
     fail("ml.params: parameter %s: expected { default, \"description\" }, got %s", name, type(spec))
   end
   for key in pairs(spec) do
-    if key ~= 1 and key ~= 2 then options.check_key("ml.params: parameter " .. name, key, { "min", "max", "choices" }) end
+    if key ~= 1 and key ~= 2 then
+      options.check_key("ml.params: parameter " .. name, key, { "min", "max", "choices" })
+    end
   end
   if (spec.min or spec.max) and type(spec[1]) ~= "number" then
     fail("ml.params: parameter %s: min and max are for numbers, the default is a %s", name, type(spec[1]))

@@ -80,8 +80,8 @@ local function result_of(run, store, test)
   return r
 end
 
---- Trains what m.prepare made ready. given: progress (a display), store (a run folder, or nil), deadline (on core.clock,
---- or nil). Returns the result: a flat table of metrics and facts.
+--- Trains what m.prepare made ready. given: progress (a display), store (a run folder, or nil), deadline (on
+--- core.clock, or nil). Returns the result: a flat table of metrics and facts.
 function m.train(run, given)
   local save = saver(given.store)
   run:attach(given.progress, given.deadline, save)

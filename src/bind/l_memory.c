@@ -11,6 +11,8 @@
 
 #define PROBE_BYTES 512
 
+enum { BOXES_TOLD = 64, BOX_BYTES = 512 };
+
 static uint64_t due_at = SLACK;
 
 /* Lua needs some bytes to call a finalizer. One that it cannot call is never called again, and its tensor is lost; so
@@ -27,8 +29,17 @@ void l_collect(lua_State *L) {
   due_at = live + live / 2 + SLACK;
 }
 
+/* The small blocks behind a box (the tensor, its storage's head) stay until the box is collected, also where the
+ * storage itself is given back with its step. Lua's own pace is told of them, some boxes at a time. */
+static void tell_pace(lua_State *L) {
+  static unsigned boxes;
+  if (++boxes % BOXES_TOLD != 0 || lua_gc(L, LUA_GCISRUNNING) != 1) return;
+  lua_gc(L, LUA_GCSTEP, BOXES_TOLD * BOX_BYTES / 1024);
+}
+
 void l_collect_if_due(lua_State *L) {
   if (ml_memory_get_stats().live_bytes >= due_at) l_collect(L);
+  else tell_pace(L);
 }
 
 ml_tensor *l_try_new(lua_State *L, ml_dtype dtype, const ml_shape *shape, bool zeros, ml_error *err) {

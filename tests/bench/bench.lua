@@ -1,5 +1,5 @@
--- The benchmark: an ordinary experiment (784-512-128-64-10, SGD) through the ordinary trainer, and one full-batch step of
--- the notebook's, each beside NumPy and PyTorch (peers.py) measured in turn with it. Medians over the rounds; a ratio
+-- The benchmark: an ordinary experiment (784-512-128-64-10, SGD) through the ordinary trainer, and one full-batch step
+-- of the notebook's, each beside NumPy and PyTorch (peers.py) measured in turn with it. Medians over the rounds; a ratio
 -- above 1 means that mnistlua is faster.
 local ml = require "mnistlua"
 local core = require "mnistlua.core"
@@ -144,7 +144,8 @@ local function ratio(figures, name, batch)
 end
 
 local figures = collect()
-print(("784-512-128-64-10, SGD, f32; %d threads, %s; images/s, median of %d"):format(core.threads(), core.isa(), p.rounds))
+print(("784-512-128-64-10, SGD, f32; %d threads, %s; images/s, median of %d"):format(core.threads(), core.isa(),
+  p.rounds))
 print(("%-30s %14s %14s %7s %14s %7s"):format("", "mnistlua", "NumPy", "ratio", "PyTorch", "ratio"))
 for _, case in ipairs(cases) do
   local b = case.batch

@@ -50,8 +50,11 @@ end
 
 function TestParams:testSpecMistakes()
   local cases = {
-    { 3, "expected a table" }, { { lr = 0.1 }, "expected { default" }, { { lr = { 0.1, "x", mni = 0 } }, "did you mean 'min'" },
-    { { lr = { -1, "x", min = 0 } }, "at least 0, got -1" }, { { lr = { "a", "x", min = 0 } }, "min and max are for numbers" },
+    { 3, "expected a table" },
+    { { lr = 0.1 }, "expected { default" },
+    { { lr = { 0.1, "x", mni = 0 } }, "did you mean 'min'" },
+    { { lr = { -1, "x", min = 0 } }, "at least 0, got -1" },
+    { { lr = { "a", "x", min = 0 } }, "min and max are for numbers" },
     { { [1] = { 1 } }, "a word" },
   }
   for _, case in ipairs(cases) do
@@ -99,10 +102,12 @@ end
 TestProgress = {}
 
 function TestProgress:testTexts()
-  for value, text in pairs { [0] = "0", [999] = "999", [1000] = "1,000", [71234.4] = "71,234", [1234567] = "1,234,567" } do
+  local grouped = { [0] = "0", [999] = "999", [1000] = "1,000", [71234.4] = "71,234", [1234567] = "1,234,567" }
+  for value, text in pairs(grouped) do
     lu.assertEquals(progress.thousands(value), text)
   end
-  for value, text in pairs { [0.04] = "0.0 s", [9.94] = "9.9 s", [42.4] = "42 s", [187] = "3:07", [3753] = "1:02:33" } do
+  local times = { [0.04] = "0.0 s", [9.94] = "9.9 s", [42.4] = "42 s", [187] = "3:07", [3753] = "1:02:33" }
+  for value, text in pairs(times) do
     lu.assertEquals(progress.duration(value), text)
   end
   lu.assertEquals(progress.percent(0.98314), "98.31%")

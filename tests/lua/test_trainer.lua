@@ -25,11 +25,12 @@ function TestTrainer:testEventsInOrder()
   local heard = {}
   train { epochs = 1, callbacks = { function(_, event) heard[#heard + 1] = event end } }
   local step = "batch_start after_forward after_backward before_step batch_end "
-  lu.assertEquals(table.concat(heard, " "), "start epoch_start " .. step .. step .. "eval_end epoch_end eval_end finish")
+  lu.assertEquals(table.concat(heard, " "),
+    "start epoch_start " .. step .. step .. "eval_end epoch_end eval_end finish")
 end
 
 function TestTrainer:testCallbackTablesKeepState()
-  local counter = { steps = 0, batch_end = function(self) self.steps = self.steps + 1 end }
+  local counter = { steps = 0, batch_end = function(c) c.steps = c.steps + 1 end }
   train { callbacks = { counter } }
   lu.assertEquals(counter.steps, 4)
   lu.assertErrorMsgContains("named after an event", train, { callbacks = { { x = 1 } } })
@@ -159,6 +160,7 @@ function TestTrainer:testAUsersModuleIsAsGoodAsABuiltIn()
 end
 
 function TestTrainer:testSteadyStateAllocatesNothing()
+  if core.memory().cached == 0 then lu.skip "built to give every freed block back, for a sanitizer" end
   local calls = {}
   train { epochs = 600, eval_every = 600, on = { batch_end = function(run)
     if run.step == 400 or run.step == 1100 then calls[#calls + 1] = core.memory().system_calls end

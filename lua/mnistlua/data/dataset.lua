@@ -43,7 +43,8 @@ function Dataset:__index(key)
 end
 
 function Dataset:__tostring()
-  return ("%s: %d samples of %s, %d classes"):format(self.name, #self, table.concat(self:sample_shape(), "x"), self.classes)
+  local shape = table.concat(self:sample_shape(), "x")
+  return ("%s: %d samples of %s, %d classes"):format(self.name, #self, shape, self.classes)
 end
 
 --- The shape of one sample, e.g. {28, 28}.
@@ -70,7 +71,8 @@ local function part_size(d, what, size)
   if math.type(size) == "float" and size < 1 then size = math.floor(size * #d + 0.5) end
   size = math.tointeger(size)
   if not size or size < 0 then
-    options.fail(("%s:split: %s is a number of samples or a share below 1, got %s"):format(d.name, what, tostring(size)))
+    options.fail(("%s:split: %s: expected a number of samples or a share below 1, got %s"):format(d.name, what,
+      tostring(size)))
   end
   return size
 end
@@ -110,8 +112,8 @@ function Dataset:loader(given)
   }), o
 end
 
---- Iterates over one pass: `for x, y in data:batches { batch = 128, shuffle = true } do`. x is f32 [b, ...], normalised;
---- y is i32 [b]. Options: batch (128), shuffle (false), drop_last (false), seed (the run's), epoch (1).
+--- Iterates over one pass: `for x, y in data:batches { batch = 128, shuffle = true } do`. x is f32 [b, ...],
+--- normalised; y is i32 [b]. Options: batch (128), shuffle (false), drop_last (false), seed (the run's), epoch (1).
 function Dataset:batches(given)
   local loader, o = self:loader(given)
   loader:start(o.epoch, 1)

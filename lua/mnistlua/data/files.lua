@@ -4,7 +4,8 @@ local context = require "mnistlua.context"
 
 local m = {}
 
---- The folders that are searched, most wanted first: --data-dir, or MNISTLUA_DATA, or data/ here and beside the program.
+--- The folders that are searched, most wanted first: --data-dir, or MNISTLUA_DATA, or data/ here and then beside the
+--- program.
 function m.data_dirs()
   local chosen = context.data_dir or os.getenv "MNISTLUA_DATA"
   if chosen and chosen ~= "" then return { chosen } end
@@ -33,8 +34,8 @@ function m.find_folder(name, title)
     local folder = dir .. "/" .. name
     if core.exists((m.mnist_pair(folder, "t10k"))) then return folder end
   end
-  return nil, ("%s is not in %s/%s: fetch it with 'make data', name another folder with --data-dir DIR or MNISTLUA_DATA, "
-    .. "or train on the built-in synthetic digits with --data digits"):format(title, dirs[1], name)
+  return nil, ("%s is not in %s/%s: fetch it with 'make data', name another folder with --data-dir DIR or "
+    .. "MNISTLUA_DATA, or train on the built-in synthetic digits with --data digits"):format(title, dirs[1], name)
 end
 
 return m

@@ -1,5 +1,5 @@
--- ml.data: where samples come from. Every source returns a bundle with a `train` part and, where it has them or is asked
--- for them, `val` and `test`. A file that is missing or damaged gives nil and a message.
+-- ml.data: where samples come from. Every source returns a bundle with a `train` part and, where it has them or is
+-- asked for them, `val` and `test`. A file that is missing or damaged gives nil and a message.
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local dataset = require "mnistlua.data.dataset"
@@ -48,8 +48,8 @@ local function make_digits(name, o)
   return assemble(name, train, test or nil, o)
 end
 
---- Synthetic handwritten digits, 28x28: `n` for training (60000), `test` (0) from another seed, `val` (0) held out of the
---- n, `seed` (0), `normalise` ("standard"). Needs no files.
+--- Synthetic handwritten digits, 28x28: `n` for training (60000), `test` (0) from another seed, `val` (0) held out of
+--- the n, `seed` (0), `normalise` ("standard"). Needs no files.
 function m.digits(given)
   local o = options.read("ml.data.digits", given or {}, spec {
     n = { default = 60000, type = "number", min = 1, integer = true },
@@ -110,8 +110,10 @@ function m.idx(given)
   return assemble(o.images, train, test and dataset.dataset(test, o.test_images, o.normalise), o)
 end
 
+local csv_headers = { auto = "auto", [true] = "yes", [false] = "no" }
+
 local function read_csv(path, o)
-  local handle, info = core.read_csv(path, o.label, o.header == true and "yes" or o.header == false and "no" or o.header)
+  local handle, info = core.read_csv(path, o.label, csv_headers[o.header])
   if not handle then return nil, info end
   context.note(("%s: %d rows of %d columns, %s"):format(path, info.rows, info.columns,
     info.header and "the first line is a header" or "no header"))
@@ -123,7 +125,7 @@ end
 function m.csv(given)
   local o = options.read("ml.data.csv", given or {}, spec {
     path = { type = "string", required = true }, label = { default = 1, type = "number", min = 1, integer = true },
-    header = { default = "auto", choices = { "auto", "yes", "no", true, false } }, test = { type = "string" },
+    header = { default = "auto", choices = { "auto", true, false } }, test = { type = "string" },
   })
   local train, problem = read_csv(o.path, o)
   if not train then return context.fault(problem) end

@@ -21,7 +21,9 @@ local function bad_layer(model, x)
       wrapped[#wrapped + 1] = { module = module, own = rawget(module, "forward") }
       rawset(module, "forward", function(self, ...)
         local y = forward(self, ...)
-        if not found and not y:isfinite() then found = ("%s (%s)"):format(name ~= "" and name or "model", tostring(self)) end
+        if not found and not y:isfinite() then
+          found = ("%s (%s)"):format(name ~= "" and name or "model", tostring(self))
+        end
         return y
       end)
     end
@@ -42,7 +44,8 @@ function m.diverged(run, value, x)
   if x and not x:isfinite() then
     place = "the batch itself holds NaN or infinity"
   elseif parameter then
-    place = ("parameter %s is no longer finite%s"):format(parameter, layer and ", first seen in the output of layer " .. layer or "")
+    local seen = layer and ", first seen in the output of layer " .. layer or ""
+    place = ("parameter %s is no longer finite%s"):format(parameter, seen)
   elseif layer then
     place = ("the output of layer %s is the first that is not finite"):format(layer)
   else

@@ -1,5 +1,5 @@
--- What a run shows on stderr while it trains: on a terminal one line that is redrawn at most ten times a second, and one
--- whole line per evaluated epoch that stays; piped, only those lines. Nothing here touches stdout or the numbers.
+-- What a run shows on stderr while it trains: on a terminal one line that is redrawn at most ten times a second, and
+-- one whole line per evaluated epoch that stays; piped, only those lines. Nothing here touches stdout or the numbers.
 local core = require "mnistlua.core"
 
 local m = {}
@@ -31,6 +31,8 @@ function m.percent(x)
   return ("%.2f%%"):format(100 * x)
 end
 
+local function general(x) return ("%.6g"):format(x) end
+
 local formats = {
   ["train.loss"] = function(x) return ("%.4f"):format(x) end,
   ["lr"] = function(x) return ("%.4g"):format(x) end,
@@ -40,16 +42,18 @@ local formats = {
 formats["val.loss"], formats["test.loss"] = formats["train.loss"], formats["train.loss"]
 formats["val.acc"], formats["test.acc"] = m.percent, m.percent
 
---- name -> text of every metric that a line shows, in order.
-local shown = { "train.loss", "train.acc", "val.loss", "val.acc", "test.loss", "test.acc", "grad_norm", "lr" }
+-- The metrics of a line, in order; and of one that has to fit a terminal.
+local all = { "train.loss", "train.acc", "val.loss", "val.acc", "test.loss", "test.acc", "grad_norm", "lr" }
+local few = { "train.loss", "train.acc", "val.acc", "test.acc", "grad_norm" }
 
-local function describe(metrics, own)
+local function describe(metrics, names, own)
   local parts = {}
   local function add(name)
     local value = metrics[name]
-    if value then parts[#parts + 1] = name .. " " .. (formats[name] or function(x) return ("%.6g"):format(x) end)(value) end
+    local format = formats[name] or general
+    if value then parts[#parts + 1] = name .. " " .. format(value) end
   end
-  for _, name in ipairs(shown) do add(name) end
+  for _, name in ipairs(names) do add(name) end
   for _, name in ipairs(own or {}) do
     if name:find "^user%." then add(name) end
   end
@@ -89,21 +93,29 @@ function Progress:step(run)
   self.last = now
   local rate = run.metrics["images_per_s"]
   local left = run:seconds_left()
+  local means = { ["train.loss"] = run.metrics["train.loss"], ["train.acc"] = run.metrics["train.acc"] }
   local text = ("epoch %d/%d %s %3.0f%%  %s"):format(run.epoch, run.epochs, bar(run.epoch_progress, 20),
-    100 * run.epoch_progress, describe({ ["train.loss"] = run.metrics["train.loss"], ["train.acc"] = run.metrics["train.acc"] }))
+    100 * run.epoch_progress, describe(means, few))
   if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
   if left then text = text .. "  ETA " .. m.duration(left) end
   write("\r" .. fit(text, core.terminal_width() - 1) .. "\27[K")
   self.drawn = true
 end
 
---- After an evaluated epoch: a line that stays.
+local function epoch_line(run, names)
+  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, names, run.experiment.metrics))
+  local rate = run.metrics["images_per_s"]
+  if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
+  return text .. "  " .. m.duration(run:seconds())
+end
+
+--- After an evaluated epoch: a line that stays. On a terminal it leaves out what would not fit.
 function Progress:epoch(run)
   if self.options.quiet then return end
   self:clear()
-  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, run.experiment.metrics))
-  if run.metrics["images_per_s"] then text = text .. ("  %s images/s"):format(m.thousands(run.metrics["images_per_s"])) end
-  write(("%s  %s\n"):format(text, m.duration(run:seconds())))
+  local text = epoch_line(run, all)
+  if self.options.terminal and utf8.len(text) > core.terminal_width() then text = epoch_line(run, few) end
+  write(text .. "\n")
 end
 
 --- A line of the user's or of the trainer's own, above the redrawn one.

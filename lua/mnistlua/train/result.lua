@@ -12,8 +12,9 @@ function m.opening(experiment, display)
   if context.data == "digits" then
     display:message "NOTE: training on SYNTHETIC digits, not on MNIST; results say nothing about MNIST."
   end
-  display:message(("%s  on %s  (%d threads, %s)"):format(core.escape(experiment.name), core.escape(tostring(experiment.data)),
-    core.threads(), core.isa()))
+  display:message(("%s: %s parameters, on %s (%d threads, %s)"):format(core.escape(experiment.name),
+    progress.thousands(experiment.model:num_parameters()), core.escape(tostring(experiment.data)), core.threads(),
+    core.isa()))
 end
 
 local function line(label, fmt, ...)
@@ -25,7 +26,8 @@ local function show_part(result, part)
   if not loss then return end
   local errors = ""
   if part == "test" and acc then
-    errors = ("  (%s errors of %s)"):format(progress.thousands(result["test.errors"]), progress.thousands(result["test.count"]))
+    errors = ("  (%s errors of %s)"):format(progress.thousands(result["test.errors"]),
+      progress.thousands(result["test.count"]))
   end
   line(part .. " accuracy", "%s%s   loss %.4f", progress.percent(acc), errors, loss)
 end
