@@ -1,5 +1,9 @@
 # mnistlua: `make` builds ./mnistlua, `make run` trains, `make check` tests. `make help` lists the rest.
 
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --jobs=$(shell nproc)
+endif
+
 CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -26,7 +30,7 @@ TEST_AID := $(filter-out $(TEST_SRC),$(wildcard tests/c/*.c))
 obj       = $(patsubst %.c,$(BUILD)/%.o,$(1))
 TESTS    := $(patsubst tests/c/%.c,$(BUILD)/tests/c/%,$(TEST_SRC))
 
-.PHONY: all help run data check check-c check-lua check-cli check-asan check-tsan bench lint clean
+.PHONY: all help run data check check-c check-lua check-cli check-asan check-tsan bench bench-kernels lint clean
 
 all: $(TARGET)
 
@@ -62,6 +66,7 @@ help:
 	@echo 'make check-asan all tests under the address, undefined-behaviour and leak sanitizers'
 	@echo 'make check-tsan the C tests under the thread sanitizer'
 	@echo 'make bench      images/s of training, beside NumPy and PyTorch where they are installed'
+	@echo 'make bench-kernels  the kernels in GFLOP/s, beside the peak measured in the same run'
 	@echo 'make lint       layering, file sizes, luacheck, and a build with clang'
 
 data:
@@ -85,13 +90,20 @@ check-cli: $(TARGET)
 
 SAN_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan:
-	@$(MAKE) --no-print-directory BUILD=build/asan TARGET=build/asan/mnistlua OPT=-O1 CFLAGS=-g SAN='$(SAN_ADDRESS)' check
+	@$(MAKE) --no-print-directory BUILD=build/asan TARGET=build/asan/mnistlua OPT=-O2 CFLAGS=-g SAN='$(SAN_ADDRESS)' check
 
 check-tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan TARGET=build/tsan/mnistlua OPT=-O1 CFLAGS=-g SAN=-fsanitize=thread check-c
 
 bench: $(TARGET)
 	@tests/bench/run ./$(TARGET)
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(CORE_SRC))
+	$(if $(Q),$(call say,LINK,$@))
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
+
+bench-kernels: $(BUILD)/tests/bench/bench_kernels
+	@$<
 
 lint:
 	@tests/lint/run

@@ -10,6 +10,7 @@ local p = ml.params {
   decay  = { 0.95, "factor on the learning rate after each epoch", min = 0, max = 1 },
   epochs = { 3, "passes over the training set", min = 1 },
   batch  = { 128, "images per step", min = 1 },
+  n      = { 60000, "training images", min = 1 },
 }
 
 local model = nn.Sequential {
@@ -33,7 +34,7 @@ end
 
 return ml.experiment {
   name      = "own_loop",
-  data      = ml.data.mnist(),
+  data      = ml.data.mnist { n = p.n },
   model     = model,
   loss      = nn.CrossEntropyLoss(),
   optimizer = optim.SGD { lr = p.lr },

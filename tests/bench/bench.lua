@@ -1,6 +1,6 @@
 -- The benchmark: an ordinary experiment (784-512-128-64-10, SGD) through the ordinary trainer, and one full-batch step
--- of the notebook's, each beside NumPy and PyTorch (peers.py) measured in turn with it. Medians over the rounds; a ratio
--- above 1 means that mnistlua is faster.
+-- of the notebook's, each beside NumPy and PyTorch (peers.py) measured in turn with it. Medians over the rounds; a
+-- ratio above 1 means that mnistlua is faster.
 local ml = require "mnistlua"
 local core = require "mnistlua.core"
 local trainer = require "mnistlua.trainer"

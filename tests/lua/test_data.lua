@@ -119,6 +119,12 @@ function TestData:testBundleActsAsItsTrainingPart()
   lu.assertEquals(b.test.normalise, b.train.normalise)
 end
 
+function TestData:testFewerTrainingSamples()
+  local all, some = ml.data.digits { n = 30, val = 10 }, ml.data.digits { n = 20 }
+  lu.assertEquals(all.train:hash(), some.train:hash())
+  lu.assertErrorMsgContains("at least 1", ml.data.mnist, { n = 0 })
+end
+
 function TestData:testFaultsReturnNilAndWhy()
   local d, why = ml.data.idx { images = "/nonexistent/images", labels = "/nonexistent/labels" }
   lu.assertNil(d)

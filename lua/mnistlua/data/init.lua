@@ -14,6 +14,7 @@ local mnist_moments = { 0.1307, 0.3081 }
 local common = {
   val = { default = 0, type = "number" },
   normalise = { default = "standard" },
+  n = { type = "integer", min = 1 },
 }
 
 local function spec(own)
@@ -21,9 +22,13 @@ local function spec(own)
   return own
 end
 
--- A test set normalised like the training set, and the last `val` training samples held out.
+-- A test set normalised like the training set, the last `val` training samples held out, and of the others the first n.
 local function assemble(name, train, test, o)
   local bundle = o.val > 0 and train:split { val = o.val } or dataset.bundle { name = name, train = train }
+  if o.n and o.n > #bundle.train then
+    options.fail(("%s: n = %d is more than the %d training samples"):format(name, o.n, #bundle.train))
+  end
+  if o.n then bundle.train = bundle.train:subset(1, o.n) end
   if test then test.normalise = train.normalise end
   bundle.test = test or bundle.test
   return bundle
@@ -42,8 +47,8 @@ local function read_pair(images_path, labels_path, classes)
   return handle
 end
 
-local function make_digits(name, o)
-  local train = dataset.dataset(core.make_digits(o.n, o.seed), name, o.normalise)
+local function make_digits(name, count, o)
+  local train = dataset.dataset(core.make_digits(count, o.seed), name, o.normalise)
   local test = o.test > 0 and dataset.dataset(core.make_digits(o.test, o.seed + 0x10000), name, o.normalise)
   return assemble(name, train, test or nil, o)
 end
@@ -56,14 +61,15 @@ function m.digits(given)
     test = { default = 0, type = "number", min = 0, integer = true },
     seed = { default = 0, type = "number", min = 0, integer = true },
   })
-  return make_digits("digits", o)
+  return make_digits("digits", o.n, { val = o.val, test = o.test, seed = o.seed, normalise = o.normalise })
 end
 
 local function stand_in(name, o)
   if context.data ~= "digits" then return nil end
   local t10k = o.from == "t10k"
-  return make_digits("synthetic digits (--data digits, in place of " .. name .. ")", {
-    n = t10k and 10000 or 60000, test = t10k and 0 or 10000, seed = 0, val = o.val, normalise = "standard",
+  local title = "synthetic digits (--data digits, in place of " .. name .. ")"
+  return make_digits(title, t10k and 10000 or 60000, {
+    n = o.n, val = o.val, test = t10k and 0 or 10000, seed = 0, normalise = o.normalise,
   })
 end
 
@@ -72,9 +78,9 @@ local function mnist_like(name, title, given, moments)
   local o = options.read("ml.data." .. name, given or {}, spec {
     from = { default = "train", choices = { "train", "t10k" } },
   })
-  if o.normalise == "standard" and moments then o.normalise = moments end
   local digits = stand_in(title, o)
   if digits then return digits end
+  if o.normalise == "standard" and moments then o.normalise = moments end
   local folder, problem = files.find_folder(name, title)
   if not folder then return context.fault(problem) end
   local parts = {}
@@ -89,11 +95,11 @@ local function mnist_like(name, title, given, moments)
 end
 
 --- MNIST from the data folder's mnist/ (four IDX files, gzip-compressed or not): 60000 for training, 10000 for test.
---- Options: `val` (0) training images held out at the end, `from` ("train"; "t10k" for the 10000 alone, as training
+--- Options: `val` (0) training images held out at the end, `n` (all) of the others to train on, `from` ("train"; "t10k" for the 10000 alone, as training
 --- data), `normalise` ("standard": (x / 255 - 0.1307) / 0.3081).
 function m.mnist(given) return mnist_like("mnist", "MNIST", given, mnist_moments) end
 
---- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `normalise`.
+--- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `n`, `normalise`.
 function m.idx(given)
   local o = options.read("ml.data.idx", given or {}, spec {
     images = { type = "string", required = true }, labels = { type = "string", required = true },
@@ -121,7 +127,7 @@ local function read_csv(path, o)
 end
 
 --- Samples from a CSV file, one a row: `path`, `label` (1: the column of the label), `header` ("auto", true or false),
---- `test` (the path of a second file), `val`, `normalise`. What was found of a header is said at the start of a run.
+--- `test` (the path of a second file), `val`, `n`, `normalise`. What was found of a header is said at the start of a run.
 function m.csv(given)
   local o = options.read("ml.data.csv", given or {}, spec {
     path = { type = "string", required = true }, label = { default = 1, type = "number", min = 1, integer = true },
