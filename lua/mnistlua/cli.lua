@@ -2,6 +2,7 @@
 -- exit code says how it ended.
 local core = require "mnistlua.core"
 local argparse = require "argparse"
+local color = require "mnistlua.color"
 local context = require "mnistlua.context"
 local failure = require "mnistlua.failure"
 local metrics = require "mnistlua.train.metrics"
@@ -45,25 +46,53 @@ end
 
 local function build_parser()
   local p = argparse("mnistlua", about):add_help(false)
+  local function option(...) return p:option(...):overwrite(false) end
   p:argument("config", "the experiment to train"):args "?"
   p:argument("parameters", "key=value: sets a parameter that the config declares with ml.params"):args "*"
-  p:option("--seed", "seed of every random stream (default 0)"):convert(number_option("--seed", 0, 0xffffffff))
-  p:option("--threads", "threads to compute with (default: all processors)"):convert(number_option("--threads", 1, 256))
-  p:option("--data-dir", "the data folder (default: $MNISTLUA_DATA, or data/)")
-  p:option("--data", "digits: train on the built-in synthetic digits in place of MNIST"):choices { "digits" }
-  p:option("--out", "where run folders are made"):default "runs"
-  p:option("--max-time", "stop after this time, e.g. 90s, 10m, 2h"):convert(duration)
+  option("--seed", "seed of every random stream (default 0)"):convert(number_option("--seed", 0, 0xffffffff))
+  option("--threads", "threads to compute with (default: all processors)"):convert(number_option("--threads", 1, 256))
+  option("--data-dir", "the data folder (default: $MNISTLUA_DATA, or data/)")
+  option("--data", "digits: train on the built-in synthetic digits in place of MNIST"):choices { "digits" }
+  option("--out", "where run folders are made"):default "runs"
+  option("--max-time", "stop after this time, e.g. 90s, 10m, 2h"):convert(duration)
   p:option("--assert", "a condition on the result, e.g. 'test.acc>=0.97'; missing it is exit code 3")
     :count("*"):convert(condition)
   p:flag("--json", "print the result as one JSON object")
   p:flag("--quiet", "print the result and errors only")
   p:flag("--no-progress", "one line per epoch, also on a terminal")
-  p:option("--color", "colours: auto, always or never"):choices { "auto", "always", "never" }:default "auto"
+  option("--color", "colours: auto, always or never"):choices { "auto", "always", "never" }:default "auto"
   p:flag("--traceback", "show where in the Lua code an error arose")
-  p:option("-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config"):argname "STATEMENT"
+  option("-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config"):argname "STATEMENT"
   p:flag("--help -h", "show this help, or a config's parameters")
   p:flag("--version", "show the version")
   return p
+end
+
+-- Subcommands of a later version: told apart from a config that is not there.
+local later = {
+  "bench", "check", "compare", "doctor", "eval", "explain", "export", "fork", "lrfind", "predict", "repl", "replay",
+  "report", "runs", "serve", "show", "sweep",
+}
+
+local function check_command(name)
+  for _, command in ipairs(later) do
+    if command == name and not core.exists(name) then
+      options.usage(("there is no command '%s' in this version; mnistlua CONFIG.lua trains"):format(name))
+    end
+  end
+end
+
+-- "--threads -1" as "--threads=-1", so that a negative number is told as a wrong value and not as an unknown option.
+local function join_negative_values(arguments)
+  local joined = {}
+  for _, text in ipairs(arguments) do
+    if text:find "^%-%d" and (joined[#joined] or ""):find "^%-%-[%l-]+$" then
+      joined[#joined] = joined[#joined] .. "=" .. text
+    else
+      joined[#joined + 1] = text
+    end
+  end
+  return joined
 end
 
 local function parse_overrides(list)
@@ -82,8 +111,8 @@ end
 local function parse(arguments)
   if arguments[1] == "train" then table.remove(arguments, 1) end
   local parser = build_parser()
-  local ok, args = parser:pparse(arguments)
-  if not ok then options.usage(core.escape((tostring(args):gsub("\n", " ")))) end
+  local ok, args = parser:pparse(join_negative_values(arguments))
+  if not ok then options.usage(core.escape((tostring(args):gsub("\nDid", "; did"):gsub("%s*\n%s*", " ")))) end
   if args.help and not args.config then
     print(parser:get_help())
     return nil
@@ -93,8 +122,10 @@ local function parse(arguments)
   elseif not args.config and not args.e then
     options.usage "no config given: mnistlua CONFIG.lua (try configs/mlp512.lua; mnistlua --help lists the options)"
   end
+  if args.e and args.config then options.usage "give a config or -e STATEMENT, not both" end
+  if args.config then check_command(args.config) end
   parse_overrides(args.parameters)
-  return args, parser
+  return args
 end
 
 -- ---- running a config ----
@@ -102,7 +133,7 @@ end
 -- `return ml.experiment { ... }` is a tail call, after which Lua no longer knows the config's line. With parentheses
 -- around the value it is an ordinary call. Line numbers stay; what cannot be loaded like this is loaded as it is.
 local function without_tail_call(text)
-  local before, value = ("\n" .. text):match "^(.*\n)return%s+(.-)%s*$"
+  local before, value = ("\n" .. text):match "^(.*\n)return%s+(.-)[%s;]*$"
   if not before then return text end
   return before:sub(2) .. "return (" .. value .. "\n)"
 end
@@ -128,6 +159,7 @@ end
 local function apply_settings(args)
   context.config, context.seed, context.data = args.config, args.seed or 0, args.data
   context.data_dir, context.listing = args.data_dir, args.help
+  color.choose(args.color)
   if args.threads then
     local got = core.threads(args.threads)
     if got < args.threads then
@@ -159,13 +191,12 @@ local function train(run, args)
   end
   local progress = new_progress(args)
   if not args.quiet then report.opening(experiment, progress) end
-  local result = trainer.train(run, {
+  local result, unsaved = trainer.train(run, {
     progress = progress, store = store, deadline = args.max_time and core.clock() + args.max_time,
   })
-  local saved
-  saved, problem = store:save_result(result)
-  if not saved then error(failure.new("runtime", problem), 0) end
+  local saved, why = store:save_result(result)
   report.show(result, run, args.json)
+  if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
   local conditions = table.move(args.assert or {}, 1, #(args.assert or {}), #experiment.conditions + 1,
     table.move(experiment.conditions, 1, #experiment.conditions, 1, {}))
   local missed = metrics.missed(conditions, result)
@@ -194,7 +225,9 @@ local function run_config(args)
   if experiment.is_experiment(value) then
     return train, require("mnistlua.trainer").prepare(value, { seed = context.seed })
   end
-  if value ~= nil then
+  if value == nil and context.pending then
+    options.fail("the experiment is described but not returned; write return ml.experiment { ... }", context.pending)
+  elseif value ~= nil then
     options.usage(("%s: a config returns ml.experiment{...} or nothing, got %s"):format(args.config, type(value)))
   end
   if #(args.assert or {}) > 0 then
@@ -205,25 +238,41 @@ end
 
 -- ---- how it ends ----
 
+-- A mistake that was noticed in the library while no line of the script was running is told at the config instead; a
+-- defect of the library itself keeps its place.
+local function without_library_position(text)
+  local inside = core.root .. "/lua/mnistlua/"
+  if text:sub(1, #inside) ~= inside or text:find("attempt to", 1, true) then return text end
+  return (text:gsub("^.-:%d+: ", (context.config or "mnistlua"):gsub("%%", "%%%%") .. ": ", 1))
+end
+
 -- One line for whatever an error value is: strings, tables with a message, nil, and what fails to say what it is.
 local function describe(problem)
   if failure.is(problem) then return problem.message end
+  if problem == nil then return "an error without a value (error(nil))" end
+  local meta = debug.getmetatable(problem)
   local ok, text = pcall(tostring, problem)
-  if not ok or type(text) ~= "string" then text = "an error value of type " .. type(problem) end
-  if type(problem) == "nil" then text = "an error without a value (error(nil))" end
-  return (text:gsub("%s*\n%s*", " "))
+  if type(problem) ~= "string" and not (ok and type(meta) == "table" and meta.__tostring) then
+    return "an error value of type " .. type(problem)
+  end
+  return without_library_position((text:gsub("%s*\n%s*", " ")))
+end
+
+-- A config that ignores nil, message stumbles over the nil sooner or later; then what it ignored is the message.
+local function comes_from_fault(message)
+  return context.last_fault and (message:find("nil value", 1, true) or message:find("got nil", 1, true))
 end
 
 local function report_failure(problem, default)
   local message, code = describe(problem), default
   if failure.is(problem) then
     code = m.exit[problem.kind] or default
-  elseif context.last_fault and default == m.exit.usage and not message:find(context.last_fault, 1, true) then
-    message, code = context.last_fault, m.exit.runtime      -- what the config stumbled over began there
+  elseif default == m.exit.usage and comes_from_fault(message) then
+    message, code = context.last_fault, m.exit.runtime
   elseif message == context.last_fault then
     code = m.exit.runtime
   end
-  io.stderr:write("mnistlua: error: " .. core.escape(message) .. "\n")
+  io.stderr:write("mnistlua: " .. color.paint("red", "error:") .. " " .. core.escape(message) .. "\n")
   return code
 end
 
@@ -232,7 +281,7 @@ local function guarded(default, traceback, f, ...)
   local trace
   local results = table.pack(xpcall(f, function(problem)
     if traceback and problem ~= params.listing_done then trace = debug.traceback(nil, 2) end
-    return problem
+    return options.located(problem)
   end, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
   if results[2] == params.listing_done then return show_parameters(context.config) or m.exit.done end

@@ -43,6 +43,10 @@ local function check_data(o)
 end
 
 local function check_parts(o)
+  for _, part in ipairs { "model", "loss", "optimizer" } do
+    local hint = options.class_hint(o[part])
+    if hint then fail("%s: %s", part, hint) end
+  end
   if type(o.model) ~= "table" or type(o.model.parameters) ~= "function" then
     fail("model: expected an nn.Module, got %s", type(o.model))
   end
@@ -94,12 +98,14 @@ end
 ---   expect        conditions on the result, such as "test.acc>=0.97"; missing one is exit code 3
 function m.new(given)
   local o = options.read("ml.experiment", given, spec)
+  if o.steps and given.epochs then fail "give epochs or steps, not both" end
   check_data(o)
   check_parts(o)
   check_sizes(o)
   check_metrics(o)
   o.where = core.where()
   o.listeners = events.listeners(o.on, o.callbacks)
+  context.pending = o.where
   return setmetatable(o, Experiment)
 end
 

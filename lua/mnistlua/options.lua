@@ -1,6 +1,7 @@
 -- Option tables: one reader for everything that a script can configure, so that a misspelt key, a wrong type or a value
--- out of range is told the same way everywhere, at the script's line and before anything runs. Also the "did you mean"
--- of every closed list of names. It knows no option by name and never changes the table that it reads.
+-- out of range is told the same way everywhere, at the script's line and before anything runs. Also the place that a
+-- message begins with, and the "did you mean" of every closed list of names. It knows no option by name and never
+-- changes the table that it reads.
 --
 -- A spec maps each option to its rule; its list part names the positional values:
 --
@@ -10,18 +11,67 @@
 -- several as "string|function"; any value if missing), `default`, `required`, `min`, `max` (allowed), `above`, `below`
 -- (not allowed themselves), `integer`, `choices` (a list of the allowed values).
 local core = require "mnistlua.core"
+local context = require "mnistlua.context"
 
 local m = {}
 
 --- Raises `message` at the line of the script that is running; `where` (text like "configs/a.lua:14: ") replaces it.
 function m.fail(message, where)
-  error((where or core.where()) .. message, 0)
+  where = where or m.where()
+  if where == "" and context.config then where = context.config .. ": " end
+  error(where .. message, 0)
 end
 
 --- Raises a mistake of the command line: a message that belongs to no line of a script.
 function m.usage(message)
   error(message, 0)
 end
+
+-- ---- places ----
+
+local deepest = 200    -- levels of the stack that are searched
+
+-- The line where an object was made, which modules, losses, optimizers and experiments keep as `where`; a run's is its
+-- experiment's. nil for anything else.
+local function made_at(value)
+  if type(value) ~= "table" or not debug.getmetatable(value) then return nil end
+  local experiment = rawget(value, "experiment")
+  local where = rawget(type(experiment) == "table" and experiment or value, "where")
+  return type(where) == "string" and where:find ":%d+: $" and where or nil
+end
+
+--- The place that a message raised now begins with ("configs/a.lua:14: "): the line of the script that is running;
+--- where none is, the line that made the innermost object at work, which is the first argument of its methods; "" for
+--- none. Costs nothing until something is wrong.
+function m.where()
+  local where, level = core.where(), 2
+  while where == "" and level < deepest and debug.getinfo(level, "l") do
+    local _, first = debug.getlocal(level, 1)
+    where, level = made_at(first) or "", level + 1
+  end
+  return where
+end
+
+local library = debug.getinfo(1, "S").source:match "^@(.*/)options%.lua$" or ""
+
+-- Whether a position in a message is in the library; Lua cuts long names as "...rk/lua/mnistlua/nn/linear.lua".
+local function is_own(file)
+  local name = file:gsub("^%.%.%.", "")
+  local inside = name:match "mnistlua/([%w_/]+%.lua)$"
+  return inside ~= nil and (library .. inside):sub(-#name) == name
+end
+
+--- A message handler for xpcall. What the core refused while no script was running begins with a line of the library;
+--- it begins with m.where() instead. A defect of the library itself ("attempt to ...") keeps its line.
+function m.located(problem)
+  if type(problem) ~= "string" then return problem end
+  local file, what = problem:match "^([^\n:]+):%d+: (.*)$"
+  if not file or what:find "^attempt to " or not is_own(file) then return problem end
+  local where = m.where()
+  return where ~= "" and where .. what or problem
+end
+
+-- ---- kinds of values ----
 
 -- By the metatable's __name.
 local kinds = { Module = "module", Class = "class", Tensor = "tensor", ["mnistlua.Tensor"] = "tensor" }
@@ -42,6 +92,12 @@ function m.show(value)
   if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(value) end
   if kind == "class" then return "the class " .. value.typename end
   return "a " .. kind
+end
+
+--- "nn.ReLU is a class; write nn.ReLU()" for a module's class, nil for anything else.
+function m.class_hint(value)
+  if m.kind(value) ~= "class" then return nil end
+  return ("%s is a class; write %s()"):format(value.typename, value.typename)
 end
 
 -- ---- did you mean ----
@@ -187,6 +243,8 @@ end
 function m.check(what, name, value, rule)
   local accepted = m.accept(rule, value)
   if accepted == nil then
+    local class = m.class_hint(value)
+    if class then m.fail(("%s: %s: %s"):format(what, name, class)) end
     local hint = rule.choices and m.hint(value, rule.choices) or ""
     m.fail(("%s: %s is %s; expected %s%s"):format(what, name, m.show(value), expectation(rule), hint))
   end

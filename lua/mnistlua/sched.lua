@@ -156,13 +156,38 @@ function m.LinearWarmup(given)
   if ways ~= 1 then options.fail("sched.LinearWarmup: needs steps, fraction or epochs, one of them") end
   return function(step, progress, info)
     local factor = math.min((step + 1) / warmup_steps(o, step, progress, info), 1)
-    return factor * o.schedule(step, progress, info)
+    local value = o.schedule(step, progress, info)
+    return type(value) == "number" and factor * value or value     -- what is no number is told by who asked
   end
 end
 
 --- Short names.
 m.step, m.multi_step, m.exponential, m.cosine = m.StepLR, m.MultiStepLR, m.ExponentialLR, m.CosineAnnealingLR
 m.warmup, m.one_cycle = m.LinearWarmup, m.OneCycleLR
+
+local function check_function(schedule)
+  if type(schedule) ~= "function" then
+    options.fail(("the schedule is %s; expected a function(step, progress) or one of sched, such as "
+      .. "sched.OneCycleLR { max_lr = 0.1 }"):format(options.show(schedule)))
+  end
+end
+
+-- The line where a script's schedule is written ("configs/a.lua:9: "); nil for one that is made here.
+local function place_of(schedule)
+  local info = debug.getinfo(schedule, "S")
+  local own = debug.getinfo(1, "S").source
+  if info.what ~= "Lua" or info.source == own then return nil end
+  return ("%s:%d: "):format(info.source:match "^[@=](.*)" or info.short_src, info.linedefined)
+end
+
+--- A schedule's learning rate for a step, as the trainer uses it; raises, where the schedule is written, if that is not
+--- a finite number of at least 0.
+function m.value(schedule, step, progress, info)
+  local value = schedule(step, progress, info)
+  if type(value) == "number" and value >= 0 and value < math.huge then return value end
+  options.fail(("the schedule gave %s at step %d; expected a learning rate of at least 0"):format(options.show(value),
+    step), place_of(schedule))
+end
 
 -- Raises if a schedule's value at this step is no number.
 local function check_at(f, step, epochs, per_epoch)
@@ -177,14 +202,14 @@ local function check_at(f, step, epochs, per_epoch)
   end
 end
 
+local count_rule = { type = "integer", min = 1 }
+
 --- Calls a schedule at a few points of a run of `epochs` (10) of `steps_per_epoch` (100) and raises if it does not
 --- return finite numbers. Returns the schedule.
 function m.check(schedule, epochs, steps_per_epoch)
-  if type(schedule) ~= "function" then
-    options.fail(("the schedule is %s; expected a function(step, progress) or one of sched, such as "
-      .. "sched.OneCycleLR { max_lr = 0.1 }"):format(options.show(schedule)))
-  end
-  epochs, steps_per_epoch = epochs or 10, steps_per_epoch or 100
+  check_function(schedule)
+  epochs = options.check("sched.check", "epochs", epochs or 10, count_rule)
+  steps_per_epoch = options.check("sched.check", "steps_per_epoch", steps_per_epoch or 100, count_rule)
   local last = epochs * steps_per_epoch - 1
   for i = 0, 4 do check_at(schedule, last * i // 4, epochs, steps_per_epoch) end
   return schedule

@@ -4,7 +4,6 @@
 --        -> optimizer:step(lr from schedule) -> metrics -> callbacks -> weights on disk -> result
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
-local failure = require "mnistlua.failure"
 local options = require "mnistlua.options"
 local params = require "mnistlua.params"
 local Run = require "mnistlua.train.run"
@@ -33,6 +32,7 @@ function m.prepare(experiment, given)
   experiment.model:build(experiment.data:sample_shape())
   check_labels(experiment)
   if experiment.optimizer then experiment.optimizer:bind(experiment.model) end
+  context.pending = nil
   return Run.new(experiment, given)
 end
 
@@ -49,19 +49,33 @@ local function metadata(run)
   return entries
 end
 
--- Weights reach the disk after an epoch (at most every ten seconds) and at the end, and never when they hold NaN.
-local function saver(store)
-  local last = core.clock()
-  return function(run, always)
-    if not store or not (always or core.clock() - last > 10) then return end
-    for _, p in ipairs(run.model:parameters()) do
-      if not p:isfinite() then return end
-    end
+local function is_finite(model)
+  for _, p in ipairs(model:parameters()) do
+    if not p:isfinite() then return false end
+  end
+  return true
+end
+
+-- Weights reach the disk after an epoch (at most every ten seconds) and at the end, and never when they hold NaN. What
+-- goes wrong in between is said once and tried again; at the end it is returned.
+local function saver(store, progress)
+  local last, warned = core.clock(), false
+  local function save(run)
+    if not is_finite(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
     local path, problem = store:save_weights(run.model, metadata(run))
-    if not path then error(failure.new("runtime", problem), 0) end
+    if not path then return nil, problem end
     last = core.clock()
     run:emit("checkpoint", path)
+    return path
   end
+  local function after_epoch(run)
+    if core.clock() - last < 10 then return end
+    local path, problem = save(run)
+    if not path and not warned then progress:message("mnistlua: warning: " .. core.escape(problem)) end
+    warned = warned or not path
+  end
+  if not store then return function() end, function() end end
+  return after_epoch, save
 end
 
 local function result_of(run, store, test)
@@ -80,20 +94,37 @@ local function result_of(run, store, test)
   return r
 end
 
+-- One run at a time: the steps of two would expire each other's values. While it lasts, the first Ctrl-C only asks it
+-- to stop.
+local active = false
+
+local function begin(run)
+  if active then options.fail "a run cannot begin inside another run" end
+  active = true
+  core.interrupts(true)
+  core.hold_signals(true)
+  return setmetatable({}, { __close = function()
+    active = false
+    core.hold_signals(false)
+    run:release()
+  end })
+end
+
 --- Trains what m.prepare made ready. given: progress (a display), store (a run folder, or nil), deadline (on
---- core.clock, or nil). Returns the result: a flat table of metrics and facts.
+--- core.clock, or nil). Returns the result: a flat table of metrics and facts, and what could not be saved, or nil.
 function m.train(run, given)
-  local save = saver(given.store)
-  run:attach(given.progress, given.deadline, save)
+  local _ <close> = begin(run)
+  local save_after_epoch, save = saver(given.store, given.progress)
+  run:attach(given.progress, given.deadline, save_after_epoch)
   run:emit "start"
   local loop = run.experiment.loop or m.loop
   loop(run)
   run:finish_early()
   given.progress:clear()
-  save(run, true)
-  local test = rawget(run.data, "test") and run:evaluate_part "test"
+  local _, problem = save(run)
+  local test = run:final_test()
   run:emit "finish"
-  return result_of(run, given.store, test)
+  return result_of(run, given.store, test), problem
 end
 
 return m

@@ -88,8 +88,8 @@ ml_status ml_fail_errno(ml_error *err, int errno_value, const char *fmt, ...) {
   return ML_IO;
 }
 
-ml_status ml_error_prefix(ml_error *err, const char *fmt, ...) {
-  if (err == NULL) return ML_OK;
+void ml_error_prefix(ml_error *err, const char *fmt, ...) {
+  if (err == NULL) return;
   char text[sizeof err->message], old[sizeof err->message];
   va_list args;
   va_start(args, fmt);
@@ -97,5 +97,4 @@ ml_status ml_error_prefix(ml_error *err, const char *fmt, ...) {
   va_end(args);
   memcpy(old, err->message, sizeof old);
   set_joined(err, err->status, text, old);
-  return err->status;
 }

@@ -29,7 +29,8 @@ ml_status ml_fail(ml_error *err, ml_status status, const char *fmt, ...) ML_PRIN
 /* ML_IO with strerror(errno_value) at the end: "<formatted>: No space left on device". */
 ml_status ml_fail_errno(ml_error *err, int errno_value, const char *fmt, ...) ML_PRINTF(3, 4);
 
-/* Puts "<formatted>: " before the message that err holds and returns err's status. */
-ml_status ml_error_prefix(ml_error *err, const char *fmt, ...) ML_PRINTF(2, 3);
+/* Puts "<formatted>: " before the message that err holds; NULL is allowed. Returns nothing on purpose: the status is
+ * what the failed call returned, and err, which may be NULL, cannot tell it. */
+void ml_error_prefix(ml_error *err, const char *fmt, ...) ML_PRINTF(2, 3);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +17,9 @@
 enum {
   BUFFER_BYTES = 64 * 1024,
   CALL_BYTES = 1 << 30, /* the most one read or write is asked for */
-  NAME_TRIES = 100
+  NAME_TRIES = 100,
+  MAX_LINKS = 40,       /* as many as Linux follows */
+  MAX_TEMPORARIES = 8   /* that are removed when a signal ends the program */
 };
 
 static const char *kind_of(mode_t mode) {
@@ -79,35 +83,49 @@ done:
   return ML_OK;
 }
 
-struct ml_writer {
-  int fd;         /* -1 once closed */
-  bool failed;    /* the temporary is gone already */
-  size_t used;    /* bytes waiting in buffer */
-  char *path, *folder, *temporary;
-  uint8_t buffer[BUFFER_BYTES];
-};
+/* ---- temporaries ---- */
 
-static void free_writer(ml_writer *w) {
-  ml_free(w->path);
-  ml_free(w->folder);
-  ml_free(w->temporary);
-  ml_free(w);
+/* The names of the temporaries that exist, where a signal handler can read them: a name is whole before its slot is
+ * IN_USE, and the file is gone before the slot is FREE again. */
+typedef enum slot_state { FREE, BEING_FILLED, IN_USE } slot_state;
+
+static struct {
+  _Atomic int state;
+  char name[PATH_MAX];
+} temporaries[MAX_TEMPORARIES];
+
+void ml_writer_unlink_all(void) {
+  for (int i = 0; i < MAX_TEMPORARIES; i++)
+    if (atomic_load(&temporaries[i].state) == IN_USE) unlink(temporaries[i].name);
 }
 
-/* Removes the temporary and returns status. */
-static ml_status give_up(ml_writer *w, ml_status status) {
-  if (w->fd >= 0) close(w->fd);
-  w->fd = -1;
-  if (!w->failed) unlink(w->temporary);
-  w->failed = true;
-  return status;
+/* A name that finds no slot is not removed by a signal, which is all that it loses. */
+static void remember(const char *name) {
+  if (strlen(name) >= PATH_MAX) return;
+  for (int i = 0; i < MAX_TEMPORARIES; i++) {
+    int expected = FREE;
+    if (!atomic_compare_exchange_strong(&temporaries[i].state, &expected, BEING_FILLED)) continue;
+    strcpy(temporaries[i].name, name);
+    atomic_store(&temporaries[i].state, IN_USE);
+    return;
+  }
 }
 
-static char *copy_text(const char *text) {
-  size_t size = strlen(text) + 1;
-  char *copy = ml_alloc(size);
-  if (copy != NULL) memcpy(copy, text, size);
-  return copy;
+static void forget(const char *name) {
+  for (int i = 0; i < MAX_TEMPORARIES; i++)
+    if (atomic_load(&temporaries[i].state) == IN_USE && strcmp(temporaries[i].name, name) == 0)
+      atomic_store(&temporaries[i].state, FREE);
+}
+
+/* Opens a file that did not exist. Signals wait until its name is remembered. */
+static int create(const char *name) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+  if (fd >= 0) remember(name);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return fd;
 }
 
 /* Creates a file that did not exist, named "<stem>.<process>.<number>.tmp". The name comes from ml_alloc and is NULL if
@@ -119,10 +137,54 @@ static char *create_temporary(int *fd, const char *stem) {
   *fd = -1;
   for (int tries = 0; name != NULL && *fd < 0 && tries < NAME_TRIES; tries++) {
     snprintf(name, size, "%s.%ld.%u.tmp", stem, (long)getpid(), atomic_fetch_add(&counter, 1));
-    *fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+    *fd = create(name);
     if (*fd < 0 && errno != EEXIST && errno != EINTR) break;
   }
   return name;
+}
+
+static int remove_temporary(const char *name) {
+  int result = unlink(name), reason = errno;
+  forget(name);
+  errno = reason;
+  return result;
+}
+
+/* ---- writing ---- */
+
+struct ml_writer {
+  int fd;         /* -1 once closed */
+  bool failed;    /* the temporary is gone already */
+  size_t used;    /* bytes waiting in buffer */
+  char *path;     /* as the caller gave it, for messages */
+  char *target;   /* what that leads to: the name that the temporary gets in the end */
+  char *folder;   /* of target */
+  char *temporary;
+  uint8_t buffer[BUFFER_BYTES];
+};
+
+static void free_writer(ml_writer *w) {
+  ml_free(w->path);
+  ml_free(w->target);
+  ml_free(w->folder);
+  ml_free(w->temporary);
+  ml_free(w);
+}
+
+/* Removes the temporary and returns status. */
+static ml_status give_up(ml_writer *w, ml_status status) {
+  if (w->fd >= 0) close(w->fd);
+  w->fd = -1;
+  if (!w->failed) remove_temporary(w->temporary);
+  w->failed = true;
+  return status;
+}
+
+static char *copy_text(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = ml_alloc(size);
+  if (copy != NULL) memcpy(copy, text, size);
+  return copy;
 }
 
 /* "a/b" gives "a", "/b" gives "/", "b" gives ".". From ml_alloc; NULL if there is no memory. */
@@ -140,15 +202,51 @@ static ml_status check_target(const char *path, ml_error *err) {
   return ml_fail(err, ML_IO, "%s: cannot be replaced: expected a file, got %s", path, kind_of(st.st_mode));
 }
 
+/* What the link at `name` means by `text`: a relative one counts from the link's folder. NULL if there is no memory. */
+static char *link_target(const char *name, const char *text) {
+  const char *slash = text[0] == '/' ? NULL : strrchr(name, '/');
+  size_t head = slash == NULL ? 0 : (size_t)(slash - name) + 1, tail = strlen(text) + 1;
+  char *target = ml_alloc(head + tail);
+  if (target == NULL) return NULL;
+  memcpy(target, name, head);
+  memcpy(target + head, text, tail);
+  return target;
+}
+
+/* Where path leads, link by link, also if nothing is there yet (then realpath would fail). */
+static ml_status follow_links(char **target, const char *path, ml_error *err) {
+  char text[PATH_MAX];
+  char *name = copy_text(path);
+  for (int links = 0; name != NULL; links++) {
+    ssize_t length = readlink(name, text, sizeof text - 1);
+    if (length < 0) { /* not a link; what else may be wrong shows when the file is made */
+      *target = name;
+      return ML_OK;
+    }
+    text[length] = 0;
+    char *next = links < MAX_LINKS ? link_target(name, text) : NULL;
+    ml_free(name);
+    if (links == MAX_LINKS) return ml_fail_errno(err, ELOOP, "%s: cannot be followed", path);
+    name = next;
+  }
+  return no_memory(path, strlen(path), err);
+}
+
 ml_status ml_writer_open(ml_writer **out, const char *path, ml_error *err) {
+  if (*path == 0) return ml_fail(err, ML_IO, "cannot save: the name of the file is empty");
   ml_status status = check_target(path, err);
   if (status != ML_OK) return status;
   ml_writer *w = ml_alloc(sizeof *w);
   if (w == NULL) return no_memory(path, sizeof *w, err);
   *w = (ml_writer){.fd = -1};
+  status = follow_links(&w->target, path, err);
+  if (status != ML_OK) {
+    free_writer(w);
+    return status;
+  }
   w->path = copy_text(path);
-  w->folder = folder_of(path);
-  if (w->path != NULL && w->folder != NULL) w->temporary = create_temporary(&w->fd, path);
+  w->folder = folder_of(w->target);
+  if (w->path != NULL && w->folder != NULL) w->temporary = create_temporary(&w->fd, w->target);
   if (w->temporary == NULL) status = no_memory(path, strlen(path), err);
   else if (w->fd < 0) status = ml_fail_errno(err, errno, "%s: cannot create a file beside it", path);
   if (status != ML_OK) free_writer(w);
@@ -215,8 +313,9 @@ static ml_status finish(ml_writer *w, ml_error *err) {
   int fd = w->fd;
   w->fd = -1;
   if (close(fd) != 0 && errno != EINTR) return give_up(w, ml_fail_errno(err, errno, "%s: cannot be closed", w->path));
-  if (rename(w->temporary, w->path) != 0)
+  if (rename(w->temporary, w->target) != 0)
     return give_up(w, ml_fail_errno(err, errno, "%s: cannot be renamed from its temporary", w->path));
+  forget(w->temporary);
   return sync_folder(w, err);
 }
 
@@ -233,7 +332,7 @@ void ml_writer_abort(ml_writer *w) {
 }
 
 ml_status ml_file_write(const char *path, const void *data, size_t size, ml_error *err) {
-  ml_writer *w;
+  ml_writer *w = NULL;
   ml_status status = ml_writer_open(&w, path, err);
   if (status != ML_OK) return status;
   status = ml_writer_write(w, data, size, err);
@@ -241,6 +340,8 @@ ml_status ml_file_write(const char *path, const void *data, size_t size, ml_erro
   ml_writer_abort(w);
   return status;
 }
+
+/* ---- names and folders ---- */
 
 bool ml_file_exists(const char *path) {
   struct stat st;
@@ -287,7 +388,7 @@ ml_status ml_check_writable_dir(const char *path, ml_error *err) {
   }
   if (name == NULL) status = no_memory(path, size, err);
   else if (fd < 0) status = ml_fail_errno(err, errno, "%s: files cannot be made in this folder", path);
-  else if (unlink(name) != 0) status = ml_fail_errno(err, errno, "%s: cannot be removed", name);
+  else if (remove_temporary(name) != 0) status = ml_fail_errno(err, errno, "%s: cannot be removed", name);
   if (fd >= 0) close(fd);
   ml_free(stem);
   ml_free(name);

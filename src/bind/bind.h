@@ -92,6 +92,8 @@ ml_tensor *l_writable(lua_State *L, int index);
 /* ---- elements (l_element.c) ---- */
 
 bool l_fits(ml_dtype dtype, double value);
+/* The number at index; raises if a tensor of this dtype cannot hold it. */
+double l_value(lua_State *L, int index, const char *what, ml_dtype dtype);
 void l_set_element(ml_tensor *t, int64_t index, double value);   /* a value that fits */
 /* Fills t with the number at index; raises if it does not fit. */
 void l_fill(lua_State *L, ml_tensor *t, int index, const char *what);

@@ -6,8 +6,11 @@
 #include "bind/bind.h"
 #include "kernels/kernels.h"
 
+#define FLOAT_LIMIT 0x1.ffffffp127   /* the least double that rounds to infinity as a float */
+
+/* Fractions are rounded to f32; infinities and NaN are values of it. */
 bool l_fits(ml_dtype dtype, double value) {
-  if (dtype == ML_F32) return true;
+  if (dtype == ML_F32) return !(isfinite(value) && fabs(value) >= FLOAT_LIMIT);
   double low = dtype == ML_U8 ? 0 : INT32_MIN, high = dtype == ML_U8 ? UINT8_MAX : INT32_MAX;
   return value >= low && value <= high && value == floor(value);
 }
@@ -20,12 +23,21 @@ void l_set_element(ml_tensor *t, int64_t index, double value) {
   }
 }
 
-void l_fill(lua_State *L, ml_tensor *t, int index, const char *what) {
+double l_value(lua_State *L, int index, const char *what, ml_dtype dtype) {
+  static const char *const expected[ML_DTYPE_COUNT] = {
+    [ML_F32] = "a number that f32 can hold (up to 3.4e38)",
+    [ML_U8] = "a whole number from 0 to 255 for a u8 tensor",
+    [ML_I32] = "a whole number of 32 bits for an i32 tensor",
+  };
   double value = l_number(L, index, what);
-  if (!l_fits(t->dtype, value))
-    l_bad(L, index, what, t->dtype == ML_U8 ? "a whole number from 0 to 255 for a u8 tensor"
-                                            : "a whole number of 32 bits for an i32 tensor");
+  if (!l_fits(dtype, value)) l_bad(L, index, what, expected[dtype]);
+  return value;
+}
+
+void l_fill(lua_State *L, ml_tensor *t, int index, const char *what) {
+  double value = l_value(L, index, what, t->dtype);
   int64_t n = ml_tensor_count(t);
+  ml_tensor_changed(t);
   if (t->dtype == ML_F32) {
     ml_fill(t->f32, n, (float)value);
     return;
@@ -41,13 +53,14 @@ void l_push_element(lua_State *L, const ml_tensor *t, int64_t index) {
 void l_same_kind(lua_State *L, const ml_tensor *a, const ml_tensor *b) {
   char expected[ML_SHAPE_TEXT], found[ML_SHAPE_TEXT];
   if (a->dtype == b->dtype && ml_shape_equal(&a->shape, &b->shape)) return;
-  l_raise(L, "expected a %s tensor of %s, got %s of %s", ml_dtype_name(a->dtype),
+  l_raise(L, "expected %s tensor of %s, got %s of %s", ml_dtype_noun(a->dtype),
           ml_shape_text(expected, sizeof expected, &a->shape), ml_dtype_name(b->dtype),
           ml_shape_text(found, sizeof found, &b->shape));
 }
 
 int64_t l_convert(ml_tensor *to, const ml_tensor *from) {
   int64_t n = ml_tensor_count(from);
+  ml_tensor_changed(to);
   if (to->dtype == from->dtype) {
     memmove(to->data, from->data, ml_tensor_bytes(from));
     return -1;

@@ -115,14 +115,14 @@ static int l_copy_(lua_State *L) {
 
 static ml_tensor *writable_f32(lua_State *L, int index) {
   ml_tensor *t = l_writable(L, index);
-  if (t->dtype != ML_F32) l_bad(L, index, NULL, "a f32 Tensor");
+  if (t->dtype != ML_F32) l_bad(L, index, NULL, "an f32 Tensor");
   return t;
 }
 
 /* t:add_(u or number [, alpha]) adds alpha u. */
 static int l_add_(lua_State *L) {
   ml_tensor *t = writable_f32(L, 1);
-  float alpha = lua_isnoneornil(L, 3) ? 1.0f : (float)l_number(L, 3, NULL);
+  float alpha = lua_isnoneornil(L, 3) ? 1.0f : (float)l_value(L, 3, NULL, ML_F32);
   const ml_tensor *u = l_try_tensor(L, 2);
   int64_t n = ml_tensor_count(t), each = 1, same = 0;
   if (u) {
@@ -130,9 +130,10 @@ static int l_add_(lua_State *L) {
     ml_axpy(t->f32, u->f32, n, alpha);
   } else {
     if (lua_type(L, 2) != LUA_TNUMBER) return l_bad(L, 2, NULL, "a Tensor or a number");
-    float value = (float)lua_tonumber(L, 2) * alpha;
+    float value = (float)l_value(L, 2, NULL, ML_F32) * alpha;
     ml_map_binary_broadcast(t->f32, t->f32, &value, &n, &each, &same, 1, ML_ADD);
   }
+  ml_tensor_changed(t);
   lua_settop(L, 1);
   return 1;
 }
@@ -145,8 +146,9 @@ static int l_mul_(lua_State *L) {
     ml_map_binary(t->f32, t->f32, u->f32, ml_tensor_count(t), ML_MUL);
   } else {
     if (lua_type(L, 2) != LUA_TNUMBER) return l_bad(L, 2, NULL, "a Tensor or a number");
-    ml_scale(t->f32, t->f32, ml_tensor_count(t), (float)lua_tonumber(L, 2));
+    ml_scale(t->f32, t->f32, ml_tensor_count(t), (float)l_value(L, 2, NULL, ML_F32));
   }
+  ml_tensor_changed(t);
   lua_settop(L, 1);
   return 1;
 }

@@ -20,12 +20,9 @@ static void list_shape(lua_State *L, int index, ml_shape *shape) {
 }
 
 static void read_number(lua_State *L, ml_tensor *t, int64_t at) {
-  char what[64], expected[64];
+  char what[64];
   snprintf(what, sizeof what, "element %lld", (long long)at + 1);
-  double value = l_number(L, -1, what);
-  snprintf(expected, sizeof expected, "a whole number that fits %s", ml_dtype_name(t->dtype));
-  if (!l_fits(t->dtype, value)) l_bad(L, -1, what, expected);
-  l_set_element(t, at, value);
+  l_set_element(t, at, l_value(L, -1, what, t->dtype));
 }
 
 /* The list on top of the stack into t from element *next on. */
@@ -80,7 +77,7 @@ static int l_zeros(lua_State *L) {
 /* Fills the tensor in the box at the top, which l_zeros made, with the number at index. */
 static int fill_top(lua_State *L, int index) {
   ml_tensor **box = lua_touserdata(L, -1);
-  l_fill(L, *box, index, NULL);
+  l_fill(L, *box, index, "value");
   return 1;
 }
 

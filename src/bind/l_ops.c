@@ -40,7 +40,9 @@ int l_apply(lua_State *L, ml_tensor **box, const ml_op *op, ml_tensor *const *in
 /* ---- operands: tensors, and numbers as 0-d tensors ---- */
 
 static void check_operand(lua_State *L, int index) {
-  if (!l_try_tensor(L, index) && lua_type(L, index) != LUA_TNUMBER) l_bad(L, index, NULL, "a Tensor or a number");
+  if (l_try_tensor(L, index)) return;
+  if (lua_type(L, index) != LUA_TNUMBER) l_bad(L, index, NULL, "a Tensor or a number");
+  l_value(L, index, NULL, ML_F32);
 }
 
 /* The operand with one reference of its own; NULL with err filled if memory is short. */

@@ -60,14 +60,14 @@ static ml_tensor *parameter(lua_State *L, int list, lua_Integer i) {
   snprintf(what, sizeof what, "parameter %lld", (long long)i);
   lua_rawgeti(L, list, i);
   ml_tensor *t = l_tensor_named(L, -1, what);
-  if (t->dtype != ML_F32) l_raise(L, "%s: expected a f32 tensor, got %s", what, ml_dtype_name(t->dtype));
+  if (t->dtype != ML_F32) l_raise(L, "%s: expected an f32 tensor, got %s", what, ml_dtype_name(t->dtype));
   if (t->node) l_raise(L, "%s is a computed value, not a parameter; use :detach()", what);
   lua_pop(L, 1);
   return t;
 }
 
-/* The data of slots[i], a list of `count` tensors as large as w. */
-static void slots_of(lua_State *L, float **slot, int count, lua_Integer i, const ml_tensor *w) {
+/* slots[i], a list of `count` tensors as large as w, which keeps them alive. */
+static void slots_of(lua_State *L, ml_tensor **slot, int count, lua_Integer i, const ml_tensor *w) {
   char what[64];
   if (count == 0) return;
   snprintf(what, sizeof what, "state of parameter %lld", (long long)i);
@@ -75,12 +75,21 @@ static void slots_of(lua_State *L, float **slot, int count, lua_Integer i, const
   l_table(L, -1, what);
   for (int k = 0; k < count; k++) {
     lua_rawgeti(L, -1, k + 1);
-    ml_tensor *t = l_tensor_named(L, -1, what);
-    l_same_kind(L, w, t);
-    slot[k] = t->f32;
+    slot[k] = l_tensor_named(L, -1, what);
+    l_same_kind(L, w, slot[k]);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+}
+
+static void move(const ml_optimizer *o, ml_tensor *w, ml_tensor *const *slot, const ml_hyper *h) {
+  float *state[ML_OPTIM_MAX_SLOTS] = { NULL };
+  for (int i = 0; i < o->slot_count(h); i++) {
+    state[i] = slot[i]->f32;
+    ml_tensor_changed(slot[i]);
+  }
+  ml_optimizer_step(o, w->f32, w->grad->f32, state, ml_tensor_count(w), h);
+  ml_tensor_changed(w);
 }
 
 /* One walk over the parameters that have a gradient; `run` moves them. Allocates nothing, so that no finalizer can take
@@ -88,11 +97,11 @@ static void slots_of(lua_State *L, float **slot, int count, lua_Integer i, const
 static void walk(lua_State *L, const ml_optimizer *o, const ml_hyper *h, bool run) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = 1; i <= n; i++) {
-    float *slot[ML_OPTIM_MAX_SLOTS] = { NULL };
+    ml_tensor *slot[ML_OPTIM_MAX_SLOTS] = { NULL };
     ml_tensor *w = parameter(L, 2, i);
     if (!w->grad) continue;
     slots_of(L, slot, o->slot_count(h), i, w);
-    if (run) ml_optimizer_step(o, w->f32, w->grad->f32, slot, ml_tensor_count(w), h);
+    if (run) move(o, w, slot, h);
   }
 }
 

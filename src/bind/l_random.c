@@ -81,13 +81,19 @@ static int l_randn(lua_State *L) {
 
 typedef void (*fill_fn)(float *out, size_t n, ml_rng *rng, float a, float b);
 
-static int fill_random(lua_State *L, fill_fn fill, double a_default, double b_default) {
+static float bound(lua_State *L, int index, float otherwise) {
+  if (lua_isnoneornil(L, index)) return otherwise;
+  l_finite(L, index, NULL);
+  return (float)l_value(L, index, NULL, ML_F32);
+}
+
+static int fill_random(lua_State *L, fill_fn fill, float a_default, float b_default) {
   ml_tensor *t = l_writable(L, 1);
-  if (t->dtype != ML_F32) return l_bad(L, 1, NULL, "a f32 Tensor");
-  double a = lua_isnoneornil(L, 2) ? a_default : l_finite(L, 2, NULL);
-  double b = lua_isnoneornil(L, 3) ? b_default : l_finite(L, 3, NULL);
+  if (t->dtype != ML_F32) return l_bad(L, 1, NULL, "an f32 Tensor");
+  float a = bound(L, 2, a_default), b = bound(L, 3, b_default);
   ml_rng rng = next_draw(ML_STREAM_INIT, &init_draws);
-  fill(t->f32, (size_t)ml_tensor_count(t), &rng, (float)a, (float)b);
+  fill(t->f32, (size_t)ml_tensor_count(t), &rng, a, b);
+  ml_tensor_changed(t);
   lua_settop(L, 1);
   return 1;
 }

@@ -15,12 +15,16 @@
 #include "base/pool.h"
 #include "bind/bind.h"
 
-/* ---- signals: the first one asks the trainer to stop, the second one stops the program ---- */
+/* ---- signals: while they are held, the first one asks the trainer to stop; any other one stops the program ---- */
 
-static volatile sig_atomic_t interrupts, last_signal;
+static volatile sig_atomic_t held, interrupts, last_signal;
 
+/* Whatever runs, C or Lua, may be in the middle of something: only what is async-signal-safe happens here. */
 static void on_signal(int number) {
-  if (interrupts > 0) _exit(128 + number);
+  if (!held || interrupts > 0) {
+    ml_writer_unlink_all();
+    _exit(128 + number);
+  }
   interrupts = interrupts + 1;
   last_signal = number;
 }
@@ -33,7 +37,16 @@ void l_install_signals(void) {
     bool ignored = sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
     if (!ignored) sigaction(numbers[i], &action, NULL);   /* what nohup and background jobs ignore stays ignored */
   }
-  signal(SIGPIPE, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);   /* a write tells these two as EPIPE and EFBIG */
+  signal(SIGXFSZ, SIG_IGN);
+}
+
+/* hold_signals([bool]) -> what it was; false at start */
+static int l_hold_signals(lua_State *L) {
+  bool was = held != 0;
+  held = l_flag(L, 1, NULL, was);
+  lua_pushboolean(L, was);
+  return 1;
 }
 
 /* interrupts([reset]) -> count, number of the last one */
@@ -221,8 +234,9 @@ void l_open_sys(lua_State *L) {
     { "exists", l_exists },         { "is_dir", l_is_dir },         { "make_dirs", l_make_dirs },
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
-    { "threads", l_threads },       { "processors", l_processors }, { "isa", l_isa },
-    { "escape", l_escape },         { "where", l_where },           { NULL, NULL },
+    { "hold_signals", l_hold_signals },                             { "threads", l_threads },
+    { "processors", l_processors }, { "isa", l_isa },               { "escape", l_escape },
+    { "where", l_where },           { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

@@ -95,7 +95,7 @@ static int set_requires_grad(lua_State *L) {
   bool on = lua_toboolean(L, 3);
   if (t->node && !on) return l_raise(L, "requires_grad of a computed value cannot be taken back; use :detach()");
   if (t->dtype != ML_F32 && on)
-    return l_raise(L, "only a f32 tensor can require a gradient, this one is %s", ml_dtype_name(t->dtype));
+    return l_raise(L, "only an f32 tensor can require a gradient, this one is %s", ml_dtype_name(t->dtype));
   t->requires_grad = on;
   return 0;
 }

@@ -106,8 +106,9 @@ int64_t l_int(lua_State *L, int index, const char *what, int64_t low, int64_t hi
   lua_Integer value = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &whole) : 0;
   if (whole && value >= low && value <= high) return value;
   char expected[96];
+  bool above = high < INT64_MAX && lua_type(L, index) == LUA_TNUMBER && lua_tonumber(L, index) > (lua_Number)high;
   if (low == INT64_MIN) snprintf(expected, sizeof expected, "a whole number");
-  else if (high < INT32_MAX - 1)
+  else if (above || high < INT32_MAX - 1)   /* a limit of the machine is told to whom it concerns */
     snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)low, (long long)high);
   else snprintf(expected, sizeof expected, "a whole number of at least %lld", (long long)low);
   return l_bad(L, index, what, expected);

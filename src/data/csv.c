@@ -1,5 +1,5 @@
 /* The CSV reader: one sample a row, numbers separated by commas. Called by the bindings. The locale never shows in what
- * it reads, and memory is bounded by the size of the file: a row of c columns takes at least 2c bytes of it.
+ * it reads, and memory is bounded by the size of the text: a row of c columns takes at least 2c bytes of it.
  *
  * Lines end in LF, CR LF or CR; blank lines may stand at the end only; a byte order mark is skipped. Lines and columns
  * in messages count from 1. */
@@ -163,12 +163,15 @@ static bool only_blank_lines_left(const csv *c) {
   return p == c->end;
 }
 
+static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
+
 static ml_status ragged(const csv *c, ml_error *err) {
   if (ends_line(*skip_blanks(c->row)))
     return ml_fail(err, ML_FORMAT, "%s: line %lld is blank, expected %lld columns", c->path, (long long)c->line,
                    (long long)c->columns);
-  return ml_fail(err, ML_FORMAT, "%s: line %lld has %lld columns, expected %lld as in line 1", c->path,
-                 (long long)c->line, (long long)count_columns(c->row), (long long)c->columns);
+  int64_t found = count_columns(c->row);
+  return ml_fail(err, ML_FORMAT, "%s: line %lld has %lld column%s, expected %lld as in line 1", c->path,
+                 (long long)c->line, (long long)found, plural(found), (long long)c->columns);
 }
 
 /* Turns the bytes read so far into floats, once the first value comes that is no byte. */
@@ -240,8 +243,8 @@ static ml_status check_start(csv *c, ml_error *err) {
   if (ends_line(*skip_blanks(c->at))) return ml_fail(err, ML_FORMAT, "%s: line 1 is blank, expected a row", c->path);
   c->columns = count_columns(c->at);
   if (c->columns >= 2 && c->columns <= MAX_COLUMNS) return ML_OK;
-  return ml_fail(err, ML_FORMAT, "%s: line 1 has %lld columns, expected 2 (a label and a feature) to %d", c->path,
-                 (long long)c->columns, MAX_COLUMNS);
+  return ml_fail(err, ML_FORMAT, "%s: line 1 has %lld column%s, expected 2 (a label and a feature) to %d", c->path,
+                 (long long)c->columns, plural(c->columns), MAX_COLUMNS);
 }
 
 /* A field of the first line that is text, and so a name. An empty one may as well be a missing value. */
@@ -274,8 +277,8 @@ static ml_status read_rows(csv *c, ml_csv_header header, ml_csv_info *info, ml_e
   ml_status status = check_start(c, err);
   if (status != ML_OK) return status;
   if (c->label < 0 || c->label >= c->columns)
-    return ml_fail(err, ML_MISUSE, "%s: label column %lld of a file of %lld columns (counted from 0)", c->path,
-                   (long long)c->label, (long long)c->columns);
+    return ml_fail(err, ML_MISUSE, "%s: the label should be column %lld, but there are columns 1 to %lld", c->path,
+                   (long long)c->label + 1, (long long)c->columns);
   info->header = header == ML_CSV_YES || (header == ML_CSV_AUTO && first_line_has_text(c));
   if (info->header) skip_header(c);
   if (only_blank_lines_left(c)) return ml_fail(err, ML_FORMAT, "%s: has a header but no rows", c->path);
@@ -310,7 +313,7 @@ ml_dataset *ml_read_csv(ml_csv_info *info, const char *path, int label, ml_csv_h
   uint8_t *data;
   size_t size;
   *info = (ml_csv_info){.header = false};
-  if (ml_read_maybe_gzip(&data, &size, path, MAX_BYTES, err) != ML_OK) return NULL;
+  if (ml_read_text(&data, &size, path, MAX_BYTES, err) != ML_OK) return NULL;
   csv c = {.path = path, .at = data, .end = data + size, .label = label};
   ml_status status = read_rows(&c, header, info, err);
   ml_dataset *d = status == ML_OK ? make_dataset(&c, err) : NULL;

@@ -1,6 +1,6 @@
 /* Unpacking of gzip files: several members, checksums and lengths are checked, and nothing may follow the last member.
  * Called by the IDX and CSV readers. Memory is asked for by what the packed bytes can hold, never by what a header in
- * them promises. */
+ * them promises; text is looked at while it is unpacked. */
 #include "data/gzip.h"
 
 #include <limits.h>
@@ -12,6 +12,13 @@
 
 /* Deflate codes at most 258 bytes in 2 bits: 1032 to 1. */
 #define DEFLATE_RATIO 1032
+
+/* What a gzip file of text is taken to hold: TEXT_RATIO times its size, and TEXT_FLOOR bytes whatever its size. Rows of
+ * 784 pixels pack 8 to 1 if they are handwriting, 93 to 1 if one pixel in a hundred is not 0, 250 to 1 if one in a
+ * thousand is not; blank ones 340 to 1. */
+#define TEXT_RATIO  256
+#define TEXT_FLOOR  ((size_t)64 << 20)
+#define FIRST_BYTES ((size_t)64 << 10)
 
 static void *zlib_alloc(void *opaque, unsigned count, unsigned size) {
   (void)opaque;
@@ -103,7 +110,7 @@ size_t ml_source_most(const ml_source *s) {
   return s->file_size * DEFLATE_RATIO - s->at; /* file_size < 2^32 */
 }
 
-/* ---- whole files ---- */
+/* ---- whole files of text ---- */
 
 /* The unpacked length that the last member's trailer states: a first guess, and one the packed bytes could hold. */
 static size_t guess_size(const ml_source *s, size_t max_bytes) {
@@ -114,27 +121,54 @@ static size_t guess_size(const ml_source *s, size_t max_bytes) {
   return guess < max_bytes ? guess : max_bytes;
 }
 
-/* Doubles the room until the data end inside it: one byte more than the guess tells whether they do. */
-static ml_status unpack_all(ml_source *s, uint8_t **data, size_t *size, size_t max_bytes, ml_error *err) {
-  size_t room = guess_size(s, max_bytes), used = 0;
+/* The most text that a gzip file of this size is taken to hold. */
+static size_t most_text(const ml_source *s) {
+  size_t most = s->file_size * TEXT_RATIO; /* file_size < 2^32 */
+  return most > TEXT_FLOOR ? most : TEXT_FLOOR;
+}
+
+/* Reads until room is used up, the data end, or, which ends them too, a piece has a zero byte in it. */
+static ml_status fill_text(ml_source *s, uint8_t *out, size_t room, size_t *used, bool *ended, ml_error *err) {
+  while (*used < room && !*ended) {
+    size_t want = room - *used < FIRST_BYTES ? room - *used : FIRST_BYTES, got;
+    ml_status status = ml_source_read(s, out + *used, want, &got, err);
+    if (status != ML_OK) return status;
+    *ended = got < want || memchr(out + *used, 0, got) != NULL;
+    *used += got;
+  }
+  return ML_OK;
+}
+
+static ml_status too_long(const ml_source *s, size_t max_bytes, ml_error *err) {
+  if (max_bytes < most_text(s))
+    return ml_fail(err, ML_FORMAT, "%s: unpacks to more than %zu bytes", s->path, max_bytes);
+  return ml_fail(err, ML_FORMAT,
+                 "%s: unpacks to more than %zu bytes from %zu, which is unlikely for text; unpack it with gunzip if it "
+                 "is meant",
+                 s->path, most_text(s), s->file_size);
+}
+
+/* Begins small, goes on with the guess once the first bytes look like text, and then doubles the room until the data
+ * end inside it: one byte more than the room tells whether they do. */
+static ml_status unpack_text(ml_source *s, uint8_t **data, size_t *size, size_t max_bytes, ml_error *err) {
+  size_t most = max_bytes < most_text(s) ? max_bytes : most_text(s), guess = guess_size(s, most);
+  size_t room = guess < FIRST_BYTES ? guess : FIRST_BYTES, used = 0;
   uint8_t *out = NULL;
+  bool ended = false;
   for (;;) {
-    uint8_t *larger = ml_alloc(room + 1);
+    uint8_t *larger = ml_alloc(room + 2); /* one byte more to read, and the zero behind it */
     ml_status status = larger ? ML_OK : ml_fail(err, ML_NOMEM, "%s: no memory for %zu bytes", s->path, room);
-    size_t got = 0;
     if (larger && used > 0) memcpy(larger, out, used);
     ml_free(out);
     out = larger;
-    if (status == ML_OK) status = ml_source_read(s, out + used, room + 1 - used, &got, err);
-    used += got;
-    if (status == ML_OK && used <= room) break;
-    if (status == ML_OK && room == max_bytes)
-      status = ml_fail(err, ML_FORMAT, "%s: unpacks to more than %zu bytes", s->path, max_bytes);
+    if (status == ML_OK) status = fill_text(s, out, room + 1, &used, &ended, err);
+    if (status == ML_OK && ended) break;
+    if (status == ML_OK && room == most) status = too_long(s, max_bytes, err);
     if (status != ML_OK) {
       ml_free(out);
       return status;
     }
-    room = room > max_bytes / 2 ? max_bytes : room * 2;
+    room = room < guess ? guess : room > most / 2 ? most : room * 2;
   }
   out[used] = 0;
   *data = out;
@@ -142,12 +176,12 @@ static ml_status unpack_all(ml_source *s, uint8_t **data, size_t *size, size_t m
   return ML_OK;
 }
 
-ml_status ml_read_maybe_gzip(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
+ml_status ml_read_text(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
   ml_source s;
   ml_status status = ml_source_open(&s, path, max_bytes, err);
   if (status != ML_OK) return status;
   if (s.gzip) {
-    status = unpack_all(&s, data, size, max_bytes, err);
+    status = unpack_text(&s, data, size, max_bytes, err);
   } else {
     *data = s.file;
     *size = s.file_size;

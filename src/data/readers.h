@@ -25,7 +25,9 @@ ml_dataset *ml_read_csv(ml_csv_info *info, const char *path, int label, ml_csv_h
  * alone, so a longer set begins with a shorter one. */
 ml_dataset *ml_make_digits(int64_t n, uint32_t seed, ml_error *err);
 
-/* Bytes of a file, unpacked if it is gzip by content; at most max_bytes after unpacking. As ml_file_read. */
-ml_status ml_read_maybe_gzip(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
+/* A file of text, unpacked if it is gzip by content; at most max_bytes after unpacking. As ml_file_read. A zero byte in
+ * packed data ends them soon after it, for it is no text and the caller refuses it; and packed data that unpack to more
+ * than text does (gzip.c says how much) are refused. */
+ml_status ml_read_text(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
 
 #endif

@@ -147,7 +147,7 @@ ml_status ml_safetensors_read(ml_archive *archive, const char *path, ml_error *e
   ml_status status = read_file(archive, path, err);
   if (status == ML_OK) return ML_OK;
   ml_archive_clear(archive);
-  if (err) ml_error_prefix(err, "%s", path);
+  ml_error_prefix(err, "%s", path);
   return status;
 }
 

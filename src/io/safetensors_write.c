@@ -202,7 +202,7 @@ ml_status ml_safetensors_write(const char *path, const ml_archive *archive, ml_e
   st_text header = {0};
   ml_status status = check_archive(archive, err);
   if (status == ML_OK) status = build_header(&header, archive, err);
-  if (status != ML_OK && err) ml_error_prefix(err, "%s", path);
+  if (status != ML_OK) ml_error_prefix(err, "%s", path);
   if (status == ML_OK) status = write_file(path, &header, archive, err);
   ml_free(header.data);
   return status;

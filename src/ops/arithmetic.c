@@ -43,7 +43,7 @@ static const float *div_local(float *g, const ml_call *c, const float *dout, int
   return g;
 }
 
-#define ARITHMETIC(op, kernel)                                                                                         \
+#define ARITHMETIC(op, kernel, ...)                                                                                    \
   static ml_status op##_shape(ml_call *c, ml_error *err) {                                                             \
     if (ml_check_f32(&ml_op_##op, c, err) != ML_OK) return ML_MISUSE;                                                  \
     return ml_broadcast_shape(&ml_op_##op, c, 0, err);                                                                 \
@@ -52,9 +52,9 @@ static const float *div_local(float *g, const ml_call *c, const float *dout, int
   static void op##_backward(ml_call *c, const float *dout, float *const din[]) {                                       \
     ml_broadcast_backward(c, dout, din, op##_local);                                                                   \
   }                                                                                                                    \
-  const ml_op ml_op_##op = {#op, 2, 2, op##_shape, op##_forward, op##_backward}
+  const ml_op ml_op_##op = {#op, 2, 2, op##_shape, op##_forward, op##_backward, {__VA_ARGS__}}
 
-ARITHMETIC(add, ML_ADD);
-ARITHMETIC(sub, ML_SUB);
-ARITHMETIC(mul, ML_MUL);
-ARITHMETIC(div, ML_DIV);
+ARITHMETIC(add, ML_ADD, 0);
+ARITHMETIC(sub, ML_SUB, 0);
+ARITHMETIC(mul, ML_MUL, ML_READS(1), ML_READS(0));
+ARITHMETIC(div, ML_DIV, ML_READS(1), ML_READS(1) | ML_READS_OUT);

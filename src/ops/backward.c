@@ -32,6 +32,26 @@ static ml_status list_add(ml_record_list *list, ml_record *r, ml_error *err) {
 
 /* ---- which records ---- */
 
+/* What r's backward will read must be what its forward saw. */
+static ml_status check_versions(const ml_record *r, ml_error *err) {
+  const ml_call *c = &r->call;
+  uint32_t reads = 0;
+  for (int i = 0; i < c->inputs; i++)
+    if (r->wants >> i & 1) reads |= r->op->reads[i];
+  for (int i = 0; i < c->inputs; i++)
+    if (reads & ML_READS(i) && c->in[i]->storage->version != r->versions[i])
+      return ml_fail(err, ML_MISUSE,
+                     "input %d of %s was changed in place after it was used; its gradient would be wrong (change it "
+                     "after the backward pass, or use a :clone())",
+                     i + 1, r->op->name);
+  if (reads & ML_READS_OUT && c->out->storage->version != r->versions[ML_OP_MAX_INPUTS])
+    return ml_fail(err, ML_MISUSE,
+                   "the result of %s was changed in place; its gradient would be wrong (change it after the backward "
+                   "pass, or use a :clone())",
+                   r->op->name);
+  return ML_OK;
+}
+
 static ml_status check_record(const ml_record *r, ml_error *err) {
   if (r->used)
     return ml_fail(err, ML_MISUSE,
@@ -41,7 +61,9 @@ static ml_status check_record(const ml_record *r, ml_error *err) {
     if (!r->call.in[i]->storage)
       return ml_fail(err, ML_MISUSE, "backward: input %d of %s was computed in an earlier step and has expired", i + 1,
                      r->op->name);
-  return ML_OK;
+  ml_status status = check_versions(r, err);
+  if (status != ML_OK) ml_error_prefix(err, "backward");
+  return status;
 }
 
 /* Breadth first from the loss; the list is its own queue. */
@@ -128,6 +150,7 @@ static void abandon_target(const ml_target *target, ml_tensor *t) {
 static void close_target(const ml_target *target, const ml_tensor *t) {
   if (target->fresh) return;
   ml_axpy(gradient_of(t), target->data, ml_tensor_count(t), 1.0f);
+  if (!t->node) ml_tensor_changed(t->grad);
   ml_free(target->data);
 }
 
@@ -135,7 +158,8 @@ static ml_status propagate(ml_record *r, ml_error *err) {
   ml_call *c = &r->call;
   ml_target targets[ML_OP_MAX_INPUTS];
   float *din[ML_OP_MAX_INPUTS] = {NULL};
-  ml_status status = ml_alloc_floats(&c->scratch, c->scratch_floats, r->op, err);
+  ml_status status = check_versions(r, err); /* once more: an input may be a leaf's gradient, which this pass changes */
+  if (status == ML_OK) status = ml_alloc_floats(&c->scratch, c->scratch_floats, r->op, err);
   if (status != ML_OK) return status;
   for (int i = 0; i < c->inputs && status == ML_OK; i++) {
     if (!(r->wants >> i & 1)) continue;

@@ -112,5 +112,6 @@ static void cross_entropy_backward(ml_call *c, const float *dout, float *const d
   }
 }
 
-const ml_op ml_op_cross_entropy = {"cross_entropy",       2, 3, cross_entropy_shape, cross_entropy_forward,
-                                   cross_entropy_backward};
+const ml_op ml_op_cross_entropy = {
+    "cross_entropy",       2, 3, cross_entropy_shape, cross_entropy_forward, cross_entropy_backward,
+    {ML_READS(1) | ML_READS(2)}};

@@ -30,4 +30,4 @@ static void dropout_backward(ml_call *c, const float *dout, float *const din[]) 
   if (din[0]) mask(c, din[0], dout);
 }
 
-const ml_op ml_op_dropout = {"dropout", 1, 1, dropout_shape, dropout_forward, dropout_backward};
+const ml_op ml_op_dropout = {"dropout", 1, 1, dropout_shape, dropout_forward, dropout_backward, {0}};

@@ -33,4 +33,4 @@ static void eq_forward(ml_call *c) {
     eq_mixed(c->out->f32, &c->out_shape, x, y);
 }
 
-const ml_op ml_op_eq = {"eq", 2, 2, eq_shape, eq_forward, NULL};
+const ml_op ml_op_eq = {"eq", 2, 2, eq_shape, eq_forward, NULL, {0}};

@@ -62,4 +62,5 @@ static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
   if (c->inputs == 3 && din[2]) ml_reduce_sum(din[2], dout, 1, l.n, l.out, 1.0);
 }
 
-const ml_op ml_op_linear = {"linear", 2, 3, linear_shape, linear_forward, linear_backward};
+const ml_op ml_op_linear = {
+    "linear", 2, 3, linear_shape, linear_forward, linear_backward, {ML_READS(1), ML_READS(0), 0}};

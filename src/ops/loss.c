@@ -73,7 +73,7 @@ static void nll_backward(ml_call *c, const float *dout, float *const din[]) {
   }
 }
 
-const ml_op ml_op_nll = {"nll", 2, 3, nll_shape, nll_forward, nll_backward};
+const ml_op ml_op_nll = {"nll", 2, 3, nll_shape, nll_forward, nll_backward, {ML_READS(1) | ML_READS(2)}};
 
 /* ---- mse ---- */
 
@@ -104,4 +104,4 @@ static void mse_backward(ml_call *c, const float *dout, float *const din[]) {
   if (din[1]) ml_scale(din[1], c->saved, n, (float)-scale);
 }
 
-const ml_op ml_op_mse = {"mse", 2, 2, mse_shape, mse_forward, mse_backward};
+const ml_op ml_op_mse = {"mse", 2, 2, mse_shape, mse_forward, mse_backward, {0}};

@@ -68,4 +68,5 @@ static void matmul_backward(ml_call *c, const float *dout, float *const din[]) {
   }
 }
 
-const ml_op ml_op_matmul = {"matmul", 2, 2, matmul_shape, matmul_forward, matmul_backward};
+const ml_op ml_op_matmul = {
+    "matmul", 2, 2, matmul_shape, matmul_forward, matmul_backward, {ML_READS(1), ML_READS(0)}};

@@ -14,6 +14,8 @@ static const float *maximum_local(float *g, const ml_call *c, const float *dout,
   return g;
 }
 
+#define ALL_VALUES (ML_READS(0) | ML_READS(1) | ML_READS_OUT)
+
 #define EXTREMUM(op, kernel)                                                                                           \
   static ml_status op##_shape(ml_call *c, ml_error *err) {                                                             \
     if (ml_check_f32(&ml_op_##op, c, err) != ML_OK) return ML_MISUSE;                                                  \
@@ -26,7 +28,8 @@ static const float *maximum_local(float *g, const ml_call *c, const float *dout,
   static void op##_backward(ml_call *c, const float *dout, float *const din[]) {                                       \
     ml_broadcast_backward(c, dout, din, maximum_local);                                                                \
   }                                                                                                                    \
-  const ml_op ml_op_##op = {#op, 2, 2, op##_shape, op##_forward, op##_backward}
+  const ml_op ml_op_##op = {#op, 2, 2, op##_shape, op##_forward, op##_backward,                                        \
+                            {ALL_VALUES, ALL_VALUES}}
 
 EXTREMUM(maximum, ML_MAXIMUM);
 EXTREMUM(minimum, ML_MINIMUM);

@@ -35,7 +35,7 @@ static void t_backward(ml_call *c, const float *dout, float *const din[]) {
   if (din[0]) ml_transpose(din[0], dout, size[0], size[1]);
 }
 
-const ml_op ml_op_t = {"t", 1, 1, t_shape, t_forward, t_backward};
+const ml_op ml_op_t = {"t", 1, 1, t_shape, t_forward, t_backward, {0}};
 
 /* ---- reshape ---- */
 
@@ -59,7 +59,7 @@ static void reshape_backward(ml_call *c, const float *dout, float *const din[]) 
   if (din[0]) ml_copy(din[0], dout, ml_shape_count(&c->out_shape));
 }
 
-const ml_op ml_op_reshape = {"reshape", 1, 1, reshape_shape, no_forward, reshape_backward};
+const ml_op ml_op_reshape = {"reshape", 1, 1, reshape_shape, no_forward, reshape_backward, {0}};
 
 /* ---- rows and slice: begin .. begin + count - 1 of a dimension ---- */
 
@@ -95,7 +95,7 @@ static void rows_backward(ml_call *c, const float *dout, float *const din[]) {
   ml_fill(dx + end, ml_tensor_count(c->in[0]) - end, 0.0f);
 }
 
-const ml_op ml_op_rows = {"rows", 1, 1, rows_shape, no_forward, rows_backward};
+const ml_op ml_op_rows = {"rows", 1, 1, rows_shape, no_forward, rows_backward, {0}};
 
 static ml_status slice_shape(ml_call *c, ml_error *err) {
   return range_shape(&ml_op_slice, c, c->attrs.slice.dim, err);
@@ -121,7 +121,7 @@ static void slice_backward(ml_call *c, const float *dout, float *const din[]) {
   for (int64_t o = 0; o < outer; o++) memcpy(dx + o * n * inner, dout + o * width, (size_t)width * sizeof *dx);
 }
 
-const ml_op ml_op_slice = {"slice", 1, 1, slice_shape, slice_forward, slice_backward};
+const ml_op ml_op_slice = {"slice", 1, 1, slice_shape, slice_forward, slice_backward, {0}};
 
 /* ---- concat ---- */
 
@@ -176,7 +176,7 @@ static void concat_backward(ml_call *c, const float *dout, float *const din[]) {
   }
 }
 
-const ml_op ml_op_concat = {"concat", 1, ML_OP_MAX_INPUTS, concat_shape, concat_forward, concat_backward};
+const ml_op ml_op_concat = {"concat", 1, ML_OP_MAX_INPUTS, concat_shape, concat_forward, concat_backward, {0}};
 
 /* ---- gather_rows: y[i] = x[index[i]] ---- */
 
@@ -217,4 +217,5 @@ static void gather_rows_backward(ml_call *c, const float *dout, float *const din
   }
 }
 
-const ml_op ml_op_gather_rows = {"gather_rows", 2, 2, gather_rows_shape, gather_rows_forward, gather_rows_backward};
+const ml_op ml_op_gather_rows = {
+    "gather_rows", 2, 2, gather_rows_shape, gather_rows_forward, gather_rows_backward, {ML_READS(1)}};

@@ -12,6 +12,7 @@ typedef struct ml_record {
   const ml_op *op;
   ml_call call;           /* inputs is 0 once used: they and `saved` are given back */
   uint32_t wants;         /* bit i: input i wanted a gradient when this was recorded */
+  uint32_t versions[ML_OP_MAX_INPUTS + 1]; /* of the inputs' storages at that time; the last one is the output's */
   bool used;              /* has been through a backward pass */
   uint64_t sequence;      /* rises with every record: a result's is greater than those of its inputs */
   uint64_t pass;          /* the backward pass that saw this last */

@@ -59,7 +59,15 @@ typedef struct ml_op {
   /* From dout (the shape of c->out) writes, not adds, the gradient of every input i with din[i] not NULL. Reads
    * c->in, c->out and c->saved. NULL for an operation without gradient (argmax, equal). */
   void (*backward)(ml_call *c, const float *dout, float *const din[]);
+
+  /* reads[i]: the values that backward reads for the gradient of input i, as the sum of ML_READS(k) for c->in[k] and
+   * ML_READS_OUT for c->out. Shapes, attributes and c->saved do not count. If one of these was changed in place since
+   * the forward, the tape refuses the backward pass; so a value that is missing here may give a wrong gradient. */
+  uint16_t reads[ML_OP_MAX_INPUTS];
 } ml_op;
+
+#define ML_READS(input) (1u << (input))
+#define ML_READS_OUT    ML_READS(ML_OP_MAX_INPUTS)
 
 /* All operations, in alphabetical order of their names, ending in NULL. */
 extern const ml_op *const ml_ops[];
@@ -73,7 +81,7 @@ ml_status ml_check_f32(const ml_op *op, const ml_call *c, ml_error *err);
 ml_status ml_check_dim(const ml_op *op, const ml_shape *shape, int dim, ml_error *err);
 /* ML_OK if every label t[n], i32 or u8, is in 0..classes-1; the message names the sample, from 1, and its label. */
 ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_t classes, ml_error *err);
-/* Sets a f32 output of this shape and no workspace. */
+/* Sets an f32 output of this shape and no workspace. */
 void ml_set_output(ml_call *c, const ml_shape *shape);
 /* Asks for at least this much scratch. */
 void ml_want_scratch(ml_call *c, size_t floats);

@@ -45,4 +45,6 @@ static void pow_backward(ml_call *c, const float *dout, float *const din[]) {
   ml_broadcast_backward(c, dout, din, pow_local);
 }
 
-const ml_op ml_op_pow = {"pow", 2, 2, pow_shape, pow_forward, pow_backward};
+const ml_op ml_op_pow = {"pow",       2,           2,
+                         pow_shape,   pow_forward, pow_backward,
+                         {ML_READS(0) | ML_READS(1), ML_READS(0) | ML_READS_OUT}};

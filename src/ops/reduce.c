@@ -55,7 +55,7 @@ static void sum_backward(ml_call *c, const float *dout, float *const din[]) {
   sum_scaled_backward(c, dout, din[0], 1.0);
 }
 
-const ml_op ml_op_sum = {"sum", 1, 1, sum_shape, sum_forward, sum_backward};
+const ml_op ml_op_sum = {"sum", 1, 1, sum_shape, sum_forward, sum_backward, {0}};
 
 static ml_status mean_shape(ml_call *c, ml_error *err) { return reduced_shape(&ml_op_mean, c, err); }
 
@@ -65,7 +65,7 @@ static void mean_backward(ml_call *c, const float *dout, float *const din[]) {
   sum_scaled_backward(c, dout, din[0], mean_scale(c));
 }
 
-const ml_op ml_op_mean = {"mean", 1, 1, mean_shape, mean_forward, mean_backward};
+const ml_op ml_op_mean = {"mean", 1, 1, mean_shape, mean_forward, mean_backward, {0}};
 
 /* ---- max, min and their places ---- */
 
@@ -123,10 +123,10 @@ static void place_forward(ml_call *c, bool least) {
 #define EXTREMUM(value, place, least)                                                                                  \
   static ml_status value##_shape(ml_call *c, ml_error *err) { return value_shape(&ml_op_##value, c, err); }            \
   static void value##_forward(ml_call *c) { value_forward(c, least); }                                                 \
-  const ml_op ml_op_##value = {#value, 1, 1, value##_shape, value##_forward, value_backward};                          \
+  const ml_op ml_op_##value = {#value, 1, 1, value##_shape, value##_forward, value_backward, {0}};                     \
   static ml_status place##_shape(ml_call *c, ml_error *err) { return place_shape(&ml_op_##place, c, err); }            \
   static void place##_forward(ml_call *c) { place_forward(c, least); }                                                 \
-  const ml_op ml_op_##place = {#place, 1, 1, place##_shape, place##_forward, NULL}
+  const ml_op ml_op_##place = {#place, 1, 1, place##_shape, place##_forward, NULL, {0}}
 
 EXTREMUM(max, argmax, false);
 EXTREMUM(min, argmin, true);

@@ -60,7 +60,7 @@ static void along_backward(const ml_call *c, const float *dout, float *dx, ml_ro
   static void op##_backward(ml_call *c, const float *dout, float *const din[]) {                                       \
     along_backward(c, dout, din[0], ml_##op##_backward);                                                               \
   }                                                                                                                    \
-  const ml_op ml_op_##op = {#op, 1, 1, op##_shape, op##_forward, op##_backward}
+  const ml_op ml_op_##op = {#op, 1, 1, op##_shape, op##_forward, op##_backward, {ML_READS_OUT}}
 
 ALONG(softmax);
 ALONG(log_softmax);

@@ -128,7 +128,8 @@ fail:
 /* Hands the call over to its record, and the record to the output. */
 static void record_call(ml_record *r, const ml_op *op, const ml_call *c, uint32_t wants) {
   *r = (ml_record){.node = {release}, .op = op, .call = *c, .wants = wants, .sequence = ++last_sequence};
-  for (int i = 0; i < c->inputs; i++) ml_tensor_ref(c->in[i]);
+  for (int i = 0; i < c->inputs; i++) r->versions[i] = ml_tensor_ref(c->in[i])->storage->version;
+  r->versions[ML_OP_MAX_INPUTS] = c->out->storage->version;
   c->out->node = &r->node;
   c->out->requires_grad = true;
 }

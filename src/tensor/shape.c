@@ -49,14 +49,16 @@ bool ml_shape_broadcast(ml_shape *out, const ml_shape *a, const ml_shape *b) {
 }
 
 static const struct {
-  const char *name;
+  const char *name, *noun;
   size_t size;
 } dtypes[ML_DTYPE_COUNT] = {
-    [ML_F32] = {"f32", sizeof(float)},
-    [ML_U8] = {"u8", sizeof(uint8_t)},
-    [ML_I32] = {"i32", sizeof(int32_t)},
+    [ML_F32] = {"f32", "an f32", sizeof(float)},
+    [ML_U8] = {"u8", "a u8", sizeof(uint8_t)},
+    [ML_I32] = {"i32", "an i32", sizeof(int32_t)},
 };
 
 const char *ml_dtype_name(ml_dtype dtype) { return dtypes[dtype].name; }
+
+const char *ml_dtype_noun(ml_dtype dtype) { return dtypes[dtype].noun; }
 
 size_t ml_dtype_size(ml_dtype dtype) { return dtypes[dtype].size; }

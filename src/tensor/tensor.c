@@ -17,6 +17,7 @@ static ml_storage *storage_new(size_t bytes) {
     return NULL;
   }
   s->refs = 1;
+  s->version = 0;
   s->bytes = bytes;
   return s;
 }
@@ -44,7 +45,7 @@ static ml_status check_shape(size_t *bytes, ml_dtype dtype, const ml_shape *shap
   }
   int64_t total;
   if (too_large || __builtin_mul_overflow(count, (int64_t)ml_dtype_size(dtype), &total))
-    return ml_fail(err, ML_MISUSE, "a %s tensor of %s has more elements than can be counted", ml_dtype_name(dtype),
+    return ml_fail(err, ML_MISUSE, "%s tensor of %s has more elements than can be counted", ml_dtype_noun(dtype),
                    ml_shape_text(text, sizeof text, shape));
   *bytes = (size_t)total;
   return ML_OK;
@@ -68,7 +69,7 @@ ml_tensor *ml_tensor_new(ml_dtype dtype, const ml_shape *shape, ml_error *err) {
   ml_tensor *t = tensor_over(s, s ? s->data : NULL, dtype, shape);
   if (!t) {
     char text[ML_SHAPE_TEXT];
-    ml_fail(err, ML_NOMEM, "out of memory: a %s tensor of %s needs %zu bytes", ml_dtype_name(dtype),
+    ml_fail(err, ML_NOMEM, "out of memory: %s tensor of %s needs %zu bytes", ml_dtype_noun(dtype),
             ml_shape_text(text, sizeof text, shape), bytes);
   }
   return t;

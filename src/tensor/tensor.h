@@ -26,6 +26,7 @@ typedef struct ml_shape {
 
 typedef struct ml_storage {
   int refs;
+  uint32_t version;             /* rises with every change in place: ml_tensor_changed */
   size_t bytes;
   void *data;                   /* from ml_alloc */
 } ml_storage;
@@ -62,6 +63,7 @@ const char *ml_shape_text(char *text, size_t size, const ml_shape *shape);
 bool ml_shape_broadcast(ml_shape *out, const ml_shape *a, const ml_shape *b);
 
 const char *ml_dtype_name(ml_dtype dtype);  /* "f32" "u8" "i32" */
+const char *ml_dtype_noun(ml_dtype dtype);  /* with its article: "an f32" "a u8" "an i32" */
 size_t ml_dtype_size(ml_dtype dtype);
 
 /* ---- making; each gives one reference, or NULL with err filled (ML_NOMEM, ML_MISUSE for a bad shape) ---- */
@@ -81,6 +83,12 @@ ml_tensor *ml_tensor_view(ml_tensor *t, const ml_shape *shape, int64_t offset, m
 ml_tensor *ml_tensor_ref(ml_tensor *t);     /* NULL is allowed; returns t */
 void ml_tensor_unref(ml_tensor *t);         /* frees at zero, its node and gradient too; NULL is allowed */
 void ml_tensor_expire(ml_tensor *t);        /* gives up this tensor's hold on its storage */
+
+/* ---- changing ---- */
+
+/* To be called by whoever writes into a tensor that others may hold. The tape compares versions, so that no gradient is
+ * computed from values that are gone. Views of one storage share its version. */
+static inline void ml_tensor_changed(ml_tensor *t) { t->storage->version++; }
 
 /* ---- asking ---- */
 int64_t ml_tensor_count(const ml_tensor *t);

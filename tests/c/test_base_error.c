@@ -36,9 +36,10 @@ static void test_prefixes_stack(void **state) {
   (void)state;
   ml_error err;
   ml_fail(&err, ML_MISUSE, "expected 784, got 1568");
-  assert_int_equal(ml_error_prefix(&err, "layer %d", 3), ML_MISUSE);
+  ml_error_prefix(&err, "layer %d", 3);
   ml_error_prefix(&err, "configs/mlp.lua");
   assert_string_equal(err.message, "configs/mlp.lua: layer 3: expected 784, got 1568");
+  assert_int_equal(err.status, ML_MISUSE);
 }
 
 static void test_escapes(void **state) {

@@ -78,6 +78,7 @@ static void test_write_refusals(void **state) {
     {in_folder("no/such/folder"), ": cannot create a file beside it: No such file or directory"},
     {"/proc/mnistlua", ": cannot create a file beside it: "},
     {long_name, ": cannot create a file beside it: File name too long"},
+    {"", "cannot save: the name of the file is empty"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ml_error err;
@@ -86,6 +87,102 @@ static void test_write_refusals(void **state) {
     assert_contains(err.message, cases[i].reason);
   }
   assert_int_equal(entries(folder), 2);
+}
+
+static void make_link(const char *text, const char *name) {
+  assert_int_equal(symlink(text, in_folder(name)), 0);
+}
+
+static void assert_link(const char *name, const char *expected) {
+  char text[512];
+  ssize_t length = readlink(in_folder(name), text, sizeof text - 1);
+  assert_true(length > 0);
+  text[length] = 0;
+  assert_string_equal(text, expected);
+}
+
+/* A link stays, and what it leads to is replaced, whether it was there or not. */
+static void test_links_stay(void **state) {
+  (void)state;
+  assert_int_equal(mkdir(in_folder("sub"), 0700), 0);
+  assert_int_equal(mkdir(in_folder("sub/deeper"), 0700), 0);
+  char absolute[512];
+  strcpy(absolute, in_folder("sub/target"));
+  static const char *const links[][2] = {
+    {"plain", "beside"}, {"down", "sub/target"}, {"sub/up", "../beside"}, {"chain", "sub/up"}, {"folder", "sub/deeper"},
+  };
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++) make_link(links[i][1], links[i][0]);
+  make_link(absolute, "absolute");
+  static const struct {
+    const char *save, *target;
+  } cases[] = {
+    {"plain", "beside"},      {"down", "sub/target"},          {"sub/up", "beside"},
+    {"chain", "beside"},      {"absolute", "sub/target"},      {"folder/file", "sub/deeper/file"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int round = 0; round < 2; round++) { /* first the target is missing */
+      if (round == 0) unlink(in_folder(cases[i].target));
+      const char *text = round == 0 ? "first" : "second";
+      assert_int_equal(ml_file_write(in_folder(cases[i].save), text, strlen(text), NULL), ML_OK);
+      assert_content(in_folder(cases[i].target), text, strlen(text));
+    }
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++) assert_link(links[i][0], links[i][1]);
+  assert_link("absolute", absolute);
+  assert_int_equal(entries(folder), 7); /* sub, beside and five of the links */
+  assert_int_equal(entries(in_folder("sub")), 3);
+}
+
+static void test_links_that_are_refused(void **state) {
+  (void)state;
+  assert_int_equal(mkdir(in_folder("sub"), 0700), 0);
+  assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
+  static const struct {
+    const char *text, *reason;
+  } cases[] = {
+    {"/dev/full", ": cannot be replaced: expected a file, got a device"},
+    {"fifo", ": cannot be replaced: expected a file, got a FIFO"},
+    {"sub", ": cannot be replaced: expected a file, got a folder"},
+    {"missing/file", ": cannot create a file beside it: No such file or directory"},
+    {"link", ": cannot be followed: Too many levels of symbolic links"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ml_error err;
+    make_link(cases[i].text, "link");
+    assert_int_equal(ml_file_write(in_folder("link"), "x", 1, &err), ML_IO);
+    assert_contains(err.message, in_folder("link"));
+    assert_contains(err.message, cases[i].reason);
+    assert_link("link", cases[i].text);
+    assert_int_equal(unlink(in_folder("link")), 0);
+  }
+  assert_int_equal(entries(folder), 2);
+}
+
+/* What a signal handler does before it ends the program; more temporaries than slots may be left over. */
+static void test_unlink_all(void **state) {
+  (void)state;
+  put(in_folder("out"), "old");
+  ml_writer *w[12];
+  for (int i = 0; i < 12; i++) {
+    assert_int_equal(ml_writer_open(&w[i], in_folder("out"), NULL), ML_OK);
+    ml_writer_write(w[i], "new", 3, NULL);
+    if (i == 1) ml_writer_abort(w[0]);
+    if (i == 2) assert_int_equal(ml_writer_commit(w[1], NULL), ML_OK);
+    if (i == 3) {
+      assert_int_equal(entries(folder), 3);
+      ml_writer_unlink_all();
+      assert_content(in_folder("out"), "new", 3);
+      assert_int_equal(entries(folder), 1);
+    }
+  }
+  assert_int_equal(entries(folder), 9);
+  ml_writer_unlink_all();
+  assert_true(entries(folder) <= 3);
+  ml_error err;
+  assert_int_equal(ml_writer_commit(w[2], &err), ML_IO);
+  assert_contains(err.message, "out: cannot be renamed from its temporary: No such file or directory");
+  for (int i = 3; i < 12; i++) ml_writer_abort(w[i]);
+  assert_content(in_folder("out"), "new", 3);
+  assert_int_equal(entries(folder), 1);
 }
 
 /* Three pieces are three write calls: the first waits in the buffer, the second is larger than it and goes out at once
@@ -216,6 +313,9 @@ int main(void) {
     IN_A_FOLDER(test_relative_names),
     IN_A_FOLDER(test_unfinished_files_do_not_show),
     IN_A_FOLDER(test_write_refusals),
+    IN_A_FOLDER(test_links_stay),
+    IN_A_FOLDER(test_links_that_are_refused),
+    IN_A_FOLDER(test_unlink_all),
     IN_A_FOLDER(test_write_faults_keep_the_old_file),
     IN_A_FOLDER(test_interrupted_and_short_calls_succeed),
     IN_A_FOLDER(test_folder_that_cannot_be_synced),

@@ -79,7 +79,7 @@ static void test_refused_files(void **state) {
       {"label,p0\n", "has a header but no rows"},
       {"label,p0\n\n\n", "has a header but no rows"},
       {"\n1,2\n", "line 1 is blank"},
-      {"1\n2\n", "line 1 has 1 columns, expected 2 (a label and a feature) to"},
+      {"1\n2\n", "line 1 has 1 column, expected 2 (a label and a feature) to"},
       {"1,2,3\n4,5\n", "line 2 has 2 columns, expected 3 as in line 1"},
       {"1,2,3\n4,5,6\r\n7,8,9,10\n", "line 3 has 4 columns, expected 3 as in line 1"},
       {"a,b\n4,5,6\n", "line 2 has 3 columns, expected 2 as in line 1"},
@@ -133,13 +133,20 @@ static void test_nul_bytes(void **state) {
 
 static void test_label_column_and_header_mode(void **state) {
   (void)state;
-  static const int labels[] = {-1, 3, INT32_MAX};
+  static const struct {
+    int label;
+    const char *message;
+  } labels[] = {
+      {-1, ": the label should be column 0, but there are columns 1 to 3"},
+      {3, ": the label should be column 4, but there are columns 1 to 3"},
+      {INT32_MAX, ": the label should be column 2147483648, but there are columns 1 to 3"},
+  };
   ml_error err = {0};
   ml_csv_info info;
   const char *path = data_put("three.csv", "1,2,3\n", 6);
   for (size_t i = 0; i < 3; i++) {
-    assert_null(ml_read_csv(&info, path, labels[i], ML_CSV_AUTO, &err));
-    data_check_error(&err, ML_MISUSE, path, "of a file of 3 columns (counted from 0)");
+    assert_null(ml_read_csv(&info, path, labels[i].label, ML_CSV_AUTO, &err));
+    data_check_error(&err, ML_MISUSE, path, labels[i].message);
   }
   assert_null(ml_read_csv(&info, path, 0, ML_CSV_YES, &err));
   data_check_error(&err, ML_FORMAT, path, "has a header but no rows");
@@ -228,6 +235,61 @@ static void test_gzip(void **state) {
   data_check_error(&err, ML_FORMAT, path, "incorrect data check");
 }
 
+/* Packs `size` bytes that repeat `piece` and reads them. */
+static void refuse_packed(const char *piece, size_t size, const char *message) {
+  char *text = malloc(size);
+  uint8_t *packed = malloc(size / 100);
+  assert_true(text && packed);
+  size_t period = strlen(piece) > 0 ? strlen(piece) : 1;
+  for (size_t i = 0; i < size; i++) text[i] = piece[i % period];
+  const char *path = data_put("bomb", packed, data_gzip(packed, size / 100, text, size, NULL));
+  free(text);
+  free(packed);
+  ml_error err = {0};
+  ml_csv_info info;
+  assert_null(ml_read_csv(&info, path, 0, ML_CSV_AUTO, &err));
+  data_check_error(&err, ML_FORMAT, path, message);
+}
+
+enum { MIB = 1 << 20 };
+
+/* What is no text is refused after its first piece. */
+static void test_memory_of_packed_files(void **state) {
+  (void)state;
+  uint64_t live = ml_memory_get_stats().live_bytes;
+  refuse_packed("", 40 * MIB, "line 1 has a NUL byte, expected text");
+  assert_true(ml_memory_get_stats().peak_bytes < live + MIB);
+}
+
+/* A file of some KiB that unpacks to more than text does. */
+static void test_text_that_packs_too_well(void **state) {
+  (void)state;
+  uint64_t live = ml_memory_get_stats().live_bytes;
+  refuse_packed("1,1\n", 65 * MIB, "unpacks to more than 67108864 bytes from ");
+  assert_int_equal(ml_memory_get_stats().live_bytes, live);
+  assert_true(ml_memory_get_stats().peak_bytes < live + 200 * (uint64_t)MIB);
+}
+
+/* Zero bytes wherever pieces of the unpacked text begin and end. */
+static void test_nul_bytes_in_packed_files(void **state) {
+  (void)state;
+  enum { PIECE = 1 << 16, SIZE = 4 * PIECE };
+  static const size_t places[] = {0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, SIZE - 2, SIZE - 1};
+  static char text[SIZE];
+  static uint8_t packed[SIZE];
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    for (size_t at = 0; at < SIZE; at++) text[at] = "1,2\n"[at % 4];
+    text[places[i]] = 0;
+    const char *path = data_put("packed", packed, data_gzip(packed, sizeof packed, text, SIZE, NULL));
+    char expected[80];
+    snprintf(expected, sizeof expected, "line %zu has a NUL byte, expected text", places[i] / 4 + 1);
+    ml_error err = {0};
+    ml_csv_info info;
+    assert_null(ml_read_csv(&info, path, 0, ML_CSV_AUTO, &err));
+    data_check_error(&err, ML_FORMAT, path, expected);
+  }
+}
+
 /* Memory follows the bytes of a file, not rows times columns: a wide row and many short ones. */
 static void test_memory_of_ragged_files(void **state) {
   (void)state;
@@ -241,11 +303,11 @@ static void test_memory_of_ragged_files(void **state) {
   const char *path = data_put("wide.csv", text, SIZE);
   uint64_t live = ml_memory_get_stats().live_bytes;
   assert_null(ml_read_csv(&info, path, 0, ML_CSV_AUTO, &err));
-  data_check_error(&err, ML_FORMAT, path, "line 2 has 1 columns, expected 262144 as in line 1");
+  data_check_error(&err, ML_FORMAT, path, "line 2 has 1 column, expected 262144 as in line 1");
   assert_true(ml_memory_get_stats().peak_bytes < live + 8 * SIZE);
   memset(text, '1', SIZE);
   assert_null(ml_read_csv(&info, data_put("wide.csv", text, SIZE), 0, ML_CSV_AUTO, &err));
-  data_check_error(&err, ML_FORMAT, path, "line 1 has 1 columns");
+  data_check_error(&err, ML_FORMAT, path, "line 1 has 1 column,");
   memset(text, ',', SIZE);
   assert_null(ml_read_csv(&info, data_put("wide.csv", text, SIZE), 0, ML_CSV_AUTO, &err));
   data_check_error(&err, ML_FORMAT, path, "line 1 has 1048577 columns, expected 2 (a label and a feature) to 1048576");
@@ -290,7 +352,9 @@ static void test_every_failing_allocation(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_accepted_forms),
-      cmocka_unit_test(test_memory_of_ragged_files), /* early: it reads the peak */
+      cmocka_unit_test(test_memory_of_packed_files), /* early: these three read the peak, which only rises */
+      cmocka_unit_test(test_memory_of_ragged_files),
+      cmocka_unit_test(test_text_that_packs_too_well),
       cmocka_unit_test(test_refused_files),
       cmocka_unit_test(test_nul_bytes),
       cmocka_unit_test(test_label_column_and_header_mode),
@@ -298,6 +362,7 @@ int main(void) {
       cmocka_unit_test(test_bytes_become_floats),
       cmocka_unit_test(test_numbers_in_any_locale),
       cmocka_unit_test(test_gzip),
+      cmocka_unit_test(test_nul_bytes_in_packed_files),
       cmocka_unit_test(test_cut_and_flipped_everywhere),
       cmocka_unit_test(test_every_failing_allocation),
   };

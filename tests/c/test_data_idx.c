@@ -281,7 +281,7 @@ static void test_every_failing_allocation(void **state) {
   data_fail_allocations(read_sample, data_drop_tensor, path);
 }
 
-/* ---- ml_read_maybe_gzip ---- */
+/* ---- ml_read_text ---- */
 
 static void test_bytes_are_bounded(void **state) {
   (void)state;
@@ -294,18 +294,18 @@ static void test_bytes_are_bounded(void **state) {
   ml_error err = {0};
   const char *path = data_put("packed", packed, size);
   for (size_t max = 10001; max < 10003; max++) {
-    assert_int_equal(ml_read_maybe_gzip(&data, &got, path, max, &err), ML_OK);
+    assert_int_equal(ml_read_text(&data, &got, path, max, &err), ML_OK);
     assert_int_equal(got, 10001);
     assert_memory_equal(data, plain, 10000);
     assert_int_equal(data[10000], 'a');
     assert_int_equal(data[10001], 0);
     ml_free(data);
   }
-  assert_int_equal(ml_read_maybe_gzip(&data, &got, path, 10000, &err), ML_FORMAT);
+  assert_int_equal(ml_read_text(&data, &got, path, 10000, &err), ML_FORMAT);
   data_check_error(&err, ML_FORMAT, path, "unpacks to more than 10000 bytes");
   path = data_put("plain", plain, sizeof plain);
-  assert_int_equal(ml_read_maybe_gzip(&data, &got, path, 9999, &err), ML_FORMAT);
-  assert_int_equal(ml_read_maybe_gzip(&data, &got, path, 10000, &err), ML_OK);
+  assert_int_equal(ml_read_text(&data, &got, path, 9999, &err), ML_FORMAT);
+  assert_int_equal(ml_read_text(&data, &got, path, 10000, &err), ML_OK);
   assert_int_equal(got, 10000);
   assert_int_equal(data[10000], 0);
   ml_free(data);

@@ -95,8 +95,16 @@ static double probe(const gradcheck_case *gc, ml_tensor *const *in) {
   return sum;
 }
 
-/* The gradients of L by the tape: sum(out * r). */
-static void backward(const gradcheck_case *gc, ml_tensor *const *in) {
+/* Values that nothing can be computed from. */
+static void spoil(ml_tensor *t) {
+  if (t->dtype != ML_F32) memset(t->data, 0, ml_tensor_bytes(t));
+  else
+    for (int64_t i = 0; i < ml_tensor_count(t); i++) t->f32[i] = NAN;
+}
+
+/* The gradients of L by the tape: sum(out * r). Between forward and backward all is spoilt that is not in `keep`, a sum
+ * of ML_READS. */
+static void backward(const gradcheck_case *gc, ml_tensor *const *in, uint32_t keep) {
   ml_error err;
   ml_attrs all = {.reduce = {.all = true}};
   ml_tensor *out = ml_apply(ml_op_find(gc->op), in, gc->inputs, &gc->attrs, &err);
@@ -106,6 +114,9 @@ static void backward(const gradcheck_case *gc, ml_tensor *const *in) {
   ml_tensor *product = ml_apply(ml_op_find("mul"), (ml_tensor *[]){out, r}, 2, NULL, &err);
   ml_tensor *loss = ml_apply(ml_op_find("sum"), &product, 1, &all, &err);
   assert_non_null(loss);
+  for (int i = 0; i < gc->inputs; i++)
+    if (!(keep & ML_READS(i))) spoil(in[i]);
+  if (!(keep & ML_READS_OUT) && out->storage != in[0]->storage) spoil(out);
   if (ml_backward(loss, 1.0f, &err) != ML_OK) fail_msg("%s", err.message);
   ml_tensor_unref(loss);
   ml_tensor_unref(product);
@@ -142,9 +153,41 @@ static void test_gradients(void **state) {
     ml_tensor *in[GRADCHECK_MAX_INPUTS] = {NULL};
     if (!ml_op_find(gc->op)) fail_msg("no operation is called %s", gc->op);
     for (int i = 0; i < gc->inputs; i++) in[i] = make_input(&gc->in[i], &rng);
-    backward(gc, in);
+    backward(gc, in, UINT32_MAX);
     for (int i = 0; i < gc->inputs; i++)
       if (in[i]->requires_grad) check_input(gc, in, i);
+    for (int i = 0; i < gc->inputs; i++) ml_tensor_unref(in[i]);
+  }
+}
+
+/* The gradient of input `which` does not change if all is lost that the operation does not say it reads for it. */
+static void check_reads(const gradcheck_case *gc, ml_tensor *const *in, int which) {
+  float expected[256];
+  int64_t n = ml_tensor_count(in[which]);
+  assert_true(n <= 256);
+  for (int pass = 0; pass < 2; pass++) {
+    ml_tensor *copy[GRADCHECK_MAX_INPUTS];
+    for (int i = 0; i < gc->inputs; i++) {
+      copy[i] = ml_tensor_clone(in[i], NULL);
+      copy[i]->requires_grad = i == which;
+    }
+    backward(gc, copy, pass == 0 ? UINT32_MAX : ml_op_find(gc->op)->reads[which]);
+    if (pass == 0) memcpy(expected, copy[which]->grad->f32, (size_t)n * sizeof *expected);
+    else if (memcmp(expected, copy[which]->grad->f32, (size_t)n * sizeof *expected) != 0)
+      fail_msg("%s (%s): the gradient of input %d reads more than its `reads` says", gc->op, gc->what, which + 1);
+    for (int i = 0; i < gc->inputs; i++) ml_tensor_unref(copy[i]);
+  }
+}
+
+static void test_operations_say_what_they_read(void **state) {
+  (void)state;
+  ml_rng rng = ml_rng_make(2385, ML_STREAM_SCRIPT);
+  for (size_t row = 0; row < gradcheck_case_count; row++) {
+    const gradcheck_case *gc = &gradcheck_cases[row];
+    ml_tensor *in[GRADCHECK_MAX_INPUTS] = {NULL};
+    for (int i = 0; i < gc->inputs; i++) in[i] = make_input(&gc->in[i], &rng);
+    for (int i = 0; i < gc->inputs; i++)
+      if (in[i]->requires_grad) check_reads(gc, in, i);
     for (int i = 0; i < gc->inputs; i++) ml_tensor_unref(in[i]);
   }
 }
@@ -163,6 +206,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_operation_has_a_case),
       cmocka_unit_test(test_gradients),
+      cmocka_unit_test(test_operations_say_what_they_read),
   };
   ml_error err;
   if (ml_cpu_init(&err) != ML_OK || ml_pool_start(2, &err) != ML_OK) return print_error("%s\n", err.message), 1;

@@ -75,8 +75,8 @@ static void test_bad_shapes(void **state) {
   } cases[] = {
       {{2, {3, -1}}, "a dimension cannot be negative, as in 3x-1"},
       {{7, {1}}, "a tensor has 0 to 6 dimensions, not 7"},
-      {{1, {most}}, "a f32 tensor of 9223372036854775807 has more elements than can be counted"},
-      {{2, {most / 2, 3}}, "a f32 tensor of 4611686018427387903x3 has more elements than can be counted"},
+      {{1, {most}}, "an f32 tensor of 9223372036854775807 has more elements than can be counted"},
+      {{2, {most / 2, 3}}, "an f32 tensor of 4611686018427387903x3 has more elements than can be counted"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ml_error err = {0};

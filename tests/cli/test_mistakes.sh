@@ -68,6 +68,22 @@ check "an error whose tostring fails" 2 err='error value of type table' lines=1 
 echo 'local function f() return 1 + f() end f()' >deep.lua
 check "endless recursion" 2 err='stack overflow' lines=1 -- "$program" deep.lua
 
+mistake "a class in place of a loss" "nn.CrossEntropyLoss is a class; write nn.CrossEntropyLoss\(\)" 'e.loss = nn.CrossEntropyLoss'
+mistake "a class in place of a model" "nn.Linear is a class" 'e.model = nn.Linear'
+mistake "epochs and steps" "give epochs or steps, not both" 'e.steps = 3'
+tiny | sed 's/^return //' >unreturned.lua
+check "an experiment that is not returned" 2 err='unreturned.lua:[0-9]+: .*not returned' lines=1 -- "$program" unreturned.lua
+tiny 'e.epohcs = 3' | sed 's/^return \(.*\)$/do return \1 end/' >tail.lua
+check "a tail call still names the config" 2 err='^mnistlua: error: tail.lua:.*did you mean .epochs' lines=1 -- "$program" tail.lua
+tiny 'e.epohcs = 3' | sed '$s/$/;/' >semicolon.lua
+check "a semicolon after the last return" 2 err='semicolon.lua:[0-9]+: ' lines=1 -- "$program" semicolon.lua
+cat >handled.lua <<'LUA'
+local ml = require "mnistlua"
+local d = ml.data.idx { images = "nope", labels = "nope" } or ml.data.digits { n = 10 }
+error("another mistake")
+LUA
+check "a fault that was handled does not hide a later mistake" 2 err='handled.lua:3: another mistake' lines=1 -- "$program" handled.lua
+
 # While it trains: exit code 1, and 4 for numbers that are none.
 tiny 'e.on = { batch_end = function(run) if run.step == 3 then error("from a callback") end end }' >callback.lua
 check "an error in a callback" 1 err='callback.lua:[0-9]+: from a callback' noerr='traceback' -- "$program" callback.lua
@@ -82,4 +98,18 @@ tiny 'e.loop = function(run) for x, y in run:batches() do print(run.stepp) end e
 check "a misspelt field of run" 1 err="field.lua:[0-9]+: .*did you mean 'step'" -- "$program" field.lua
 tiny 'local kept e.loop = function(run) for x in run:batches() do kept = kept or x if run.step == 2 then print(kept:sum()) end end end' >kept.lua
 check "a value kept beyond its step" 1 err='kept.lua:[0-9]+: .*earlier step.*:clone\(\)' -- "$program" kept.lua
+tiny 'e.loop = function(run) for x, y in run:batches() do run.optimizer:zero_grad() run.loss(run.model(x), y):backward()
+  run.optimizer:step() end end e.optimizer = optim.SGD { lr = 1e30 }' >silent.lua
+check "a loop that logs nothing diverges all the same" 4 err='diverged' -- "$program" silent.lua
+tiny 'e.loss = function() return 1 end' >number.lua
+check "a loss that returns a number" 1 err='number.lua:[0-9]+: the loss function must return a tensor' -- "$program" number.lua
+tiny 'e.loss = function(o, y) return o end' >many.lua
+check "a loss of many elements" 1 err='many.lua:[0-9]+: .*got one of 32x10' -- "$program" many.lua
+tiny 'local inner = ml.experiment(e) e.on = { batch_end = function() require("mnistlua.trainer").train(
+  require("mnistlua.trainer").prepare(inner, { seed = 0 }), { progress = { clear = print } }) end }' >nested.lua
+check "a run inside a run" 1 err='nested.lua:[0-9]+: a run cannot begin inside another' -- "$program" nested.lua
+tiny 'e.on = { batch_end = function(run) for x in run:batches() do end end }' >reenter.lua
+check "batches inside a callback" 1 err='reenter.lua:[0-9]+: run:batches\(\) cannot be used in a callback' -- "$program" reenter.lua
+tiny 'e.loop = function(run) for x in run:batches() do end for x in run:batches() do end end' >twice.lua
+check "batches after the end are none" 0 lines=3 -- "$program" twice.lua
 finish

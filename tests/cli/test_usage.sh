@@ -43,6 +43,22 @@ check "--out chooses the folder" 0 out='elsewhere/deep/[0-9]{8}-[0-9]{6}-tiny/mo
 if [ -s elsewhere/deep/*/result.json ] && cmp -s tiny.lua elsewhere/deep/*/config.lua; then
   ok "a run folder has config and result"; else not_ok "a run folder has config and result" "$(ls -R elsewhere)"; fi
 touch afile
+check "a misspelt option has a suggestion" 2 err="unknown option '--thread'; did you mean" lines=1 -- "$program" tiny.lua --thread 2
+check "an option twice" 2 err='seed' lines=1 -- "$program" tiny.lua --seed 1 --seed 2
+check "a negative value" 2 err='--threads: expected a whole number' lines=1 -- "$program" tiny.lua --threads -1
+check "a command of a later version" 2 err="no command 'eval'" lines=1 -- "$program" eval tiny.lua
+check "a config and -e" 2 err='not both' lines=1 -- "$program" tiny.lua -e 'print(1)'
+check "--color always colours the error" 2 err=$'\e\\[31merror:' -- "$program" tiny.lua --color always lr=1
+check "--data digits leaves other data alone" 0 noerr='SYNTHETIC' -- "$program" tiny.lua --data digits
+mkdir small && if mount -t tmpfs -o size=40k none small 2>/dev/null; then
+  tiny 'e.model = nn.Sequential { nn.Flatten(), nn.Linear(64), nn.Linear(10) }' >big.lua
+  check "no space for the weights: the result is shown, then 1" 1 out='^test accuracy' err='No space left' -- \
+    "$program" big.lua --quiet --out small
+  if find small -name '*.tmp' | grep -q .; then not_ok "no temporary is left on a full disk"; else ok "no temporary is left on a full disk"; fi
+  umount small
+else
+  skip "no space for the weights: the result is shown, then 1" "no tmpfs can be mounted here"
+fi
 check "an output folder that cannot be made" 1 err='output folder afile/x cannot be used' noerr='epoch' lines=1 -- "$program" tiny.lua --out afile/x
 check "--max-time ends a run in good order" 0 out='time limit' -- "$program" tiny.lua --max-time 0.001s --quiet
 check "stdout is full" 1 err='cannot write to standard output' -- bash -c '"$0" tiny.lua --quiet >/dev/full' "$program"
@@ -53,7 +69,17 @@ same='rm -rf r1 r2 r3; for t in 1 2 3; do "$0" tiny.lua --quiet --threads $t --o
 check "1, 2 and 3 threads give the same bytes" 0 -- bash -c "$same" "$program"
 
 tiny 'e.epochs = 100000 e.name = "long"' >long.lua
-interrupt() { timeout --preserve-status -s "$1" 0.7 "$program" long.lua --quiet; }
+# Waits until the run is under way, so that the machine's speed does not matter.
+interrupt() {
+  local pid
+  rm -rf runs
+  env --default-signal=INT,TERM "$program" long.lua --quiet &
+  pid=$!
+  until ls -d runs/*-long >/dev/null 2>&1; do sleep 0.05; done
+  sleep 0.5
+  kill -s "$1" "$pid"
+  wait "$pid"
+}
 check "SIGINT: the step ends, weights are saved, 130" 130 out='^weights' out='interrupted' -- interrupt INT
 check "SIGTERM: 143" 143 out='^weights' -- interrupt TERM
 if find . -name '*.tmp' | grep -q .; then not_ok "no temporary is left"; else ok "no temporary is left"; fi

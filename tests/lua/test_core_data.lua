@@ -57,6 +57,9 @@ function TestCoreDataset:testMisuse()
   raises("expected a Dataset, got a Tensor", function() d.get(core.zeros(2), 1) end)
   raises("expected a Tensor, got 3", function() core.dataset(3, core.zeros(2)) end)
   raises("expected a whole number of at least 1, got 0", function() core.make_digits(0, 1) end)
+  for _, bad in ipairs { 1 << 31, 2.0 ^ 31, 2.0 ^ 80 } do
+    raises("expected a whole number from 1 to 2147483647, got ", function() core.make_digits(bad, 1) end)
+  end
   getmetatable(d).__gc(d)
   getmetatable(d).__gc(d)
   raises("this Dataset has been released", function() return #d end)
@@ -95,6 +98,7 @@ function TestCoreDataset:testCsv()
     lu.assertNil(d)
     lu.assertStrContains(message, path)
     raises("expected a whole number of at least 1", function() core.read_csv(path, 0) end)
+    raises(": the label should be column 9, but there are columns 1 to ", function() core.read_csv(path, 9) end)
     raises("expected true, false or \"auto\"", function() core.read_csv(path, 1, "maybe") end)
   end)
 end

@@ -48,7 +48,7 @@ function TestCoreGrad:testMisuse()
   end
   raises("a recorded value cannot be changed in place", function() y[1] = 3 end)
   raises("requires_grad of a computed value", function() y.requires_grad = false end)
-  raises("only a f32 tensor", function() core.zeros({ 2 }, "i32"):requires_grad_() end)
+  raises("only an f32 tensor", function() core.zeros({ 2 }, "i32"):requires_grad_() end)
   raises("expected true or false, got 1", function() w:requires_grad_(1) end)
 end
 
@@ -59,6 +59,51 @@ function TestCoreGrad:testLeavesMayBeChangedInPlace()
   w[1] = 9
   lu.assertEquals(w:totable(), { { 9, 9 }, { 2.5, 3.5 } })
   lu.assertTrue(w.requires_grad)
+end
+
+-- Every way to change a tensor in place, between a product and its backward pass, and after it.
+function TestCoreGrad:testChangesBeforeBackwardAreRefused()
+  local changes = {
+    function(w) w:zero_() end, function(w) w:fill_(3) end, function(w) w:copy_(core.ones(2)) end,
+    function(w) w:add_(1) end, function(w) w:add_(w, 0.5) end, function(w) w:mul_(2) end,
+    function(w) w:mul_(core.ones(2)) end, function(w) w:uniform_() end, function(w) w:normal_() end,
+    function(w) w[2] = 7 end, function(w) w:detach():zero_() end, function(w) w:detach():rows(1, 1):fill_(2) end,
+    function(w) w:reshape(1, 2):detach()[1] = core.ones(2) end,
+    function(w) w:sum():backward() core.optim_step("SGD", { w }, {}, { lr = 0.1 }) end,
+    function(w) pcall(w.copy_, w, core.zeros({ 2 }, "i32")) w:fill_(1) end,
+  }
+  for _, change in ipairs(changes) do
+    local w = core.ones(2):requires_grad_()
+    local y = (w * w):sum()
+    change(w)
+    w.grad = nil
+    raises("backward: input 1 of mul was changed in place after it was used; its gradient would be wrong",
+      function() y:backward() end)
+    lu.assertNil(w.grad)
+    y = (w * w):sum()
+    y:backward()
+    change(w)
+    y = w:sum() + (w + 1):mean() - w:reshape(2, 1):max()
+    change(w)
+    y:backward()
+  end
+  local w = core.ones(2):requires_grad_()
+  local y = (w * w):sum()
+  lu.assertFalse((pcall(w.fill_, w, {})))
+  lu.assertFalse((pcall(w.add_, w, core.ones(3))))
+  lu.assertFalse((pcall(w.mul_, w, 1e39)))
+  w:clone():zero_()
+  y:backward()
+  lu.assertEquals(w.grad:totable(), { 2, 2 })
+end
+
+-- The state of an optimizer counts as changed, too.
+function TestCoreGrad:testOptimizerStateIsChangedByAStep()
+  local w, buffer = leaf { 1, 2 }, core.ones(2)
+  local y = (w * buffer):sum()
+  w:sum():backward()
+  core.optim_step("SGD", { w }, { { buffer } }, { lr = 0.1, momentum = 0.9 })
+  raises("backward: input 2 of mul was changed in place", function() y:backward() end)
 end
 
 function TestCoreGrad:testRecordingAndDetach()
@@ -169,11 +214,11 @@ function TestCoreOptim:testMisuseMovesNothing()
   raises("state of parameter 2: expected a table, got nil", function()
     core.optim_step("SGD", { a, b }, { { core.zeros(2) } }, h)
   end)
-  raises("expected a f32 tensor of 1, got f32 of 2", function()
+  raises("expected an f32 tensor of 1, got f32 of 2", function()
     core.optim_step("SGD", { a, b }, { { core.zeros(2) }, { core.zeros(2) } }, h)
   end)
   raises("parameter 2: expected a Tensor, got 7", function() core.optim_step("SGD", { a, 7 }, {}, { lr = 1 }) end)
-  raises("parameter 1: expected a f32 tensor", function() core.grad_norm { core.zeros({ 1 }, "u8") } end)
+  raises("parameter 1: expected an f32 tensor", function() core.grad_norm { core.zeros({ 1 }, "u8") } end)
   raises("is a computed value", function() core.grad_norm { a * 2 } end)
   raises("unknown optimizer 'Adom'; did you mean 'Adam'?", function() core.optim_step("Adom", {}, {}, {}) end)
   raises("unknown option 'momentun'; did you mean 'momentum'?", function()

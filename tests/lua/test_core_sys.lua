@@ -39,6 +39,7 @@ function TestCoreSys:testFaultsComeBack()
   for text, result in pairs {
     ["larger"] = { core.read_file(path, 4) },
     ["/nonexistent/x"] = { core.read_file("/nonexistent/x", 4) },
+    ["the name of the file is empty"] = { core.write_file("", "text") },
     ["/nonexistent/y"] = { core.write_file("/nonexistent/y", "") },
     ["/nonexistent: "] = { core.list_dir "/nonexistent" },
     ["a.txt"] = { core.make_dirs(path .. "/b") },
@@ -65,6 +66,7 @@ function TestCoreSys:testMisuse()
     aid.torment(core[name])
   end
   core.recording(true)
+  raises("expected true or false, got 1", function() core.hold_signals(1) end)
   for _, bad in ipairs { 0, -1, 1e9, 1.5, "2", {} } do
     raises("expected a whole number from 1 to 256", function() core.threads(bad) end)
   end
@@ -77,6 +79,10 @@ function TestCoreSys:testMachine()
   local before = core.clock()
   lu.assertTrue(core.clock() >= before)
   lu.assertEquals((core.interrupts()), 0)
+  local held = core.hold_signals(true)
+  lu.assertTrue(core.hold_signals())
+  lu.assertTrue(core.hold_signals(false))
+  lu.assertFalse(core.hold_signals(held))
   lu.assertIsString(core.version)
   lu.assertTrue(core.is_dir(core.root))
   for _, name in ipairs { "live", "live_blocks", "peak", "cached", "allocations", "system_calls" } do

@@ -26,14 +26,38 @@ function TestCoreTensorMake:testBadTables()
   raises("element 3: expected a number, got a table", function() core.tensor { 1, 2, {} } end)
   raises("expected a table, got 3", function() core.tensor { { 1 }, 3 } end)
   raises("element 1: expected a number, got the string '3'", function() core.tensor { "3" } end)
-  raises("element 2: expected a whole number that fits u8, got 256", function() core.tensor({ 1, 256 }, "u8") end)
-  raises("fits i32, got 0.5", function() core.tensor({ 0.5 }, "i32") end)
+  raises("element 2: expected a whole number from 0 to 255 for a u8 tensor, got 256", function()
+    core.tensor({ 1, 256 }, "u8")
+  end)
+  raises("of 32 bits for an i32 tensor, got 0.5", function() core.tensor({ 0.5 }, "i32") end)
   raises("at most 6 dimensions", function() core.tensor { { { { { { { 1 } } } } } } } end)
   raises("expected a dtype", function() core.tensor({ 1 }, "f64") end)
   local endless = {}
   endless[1] = endless
   raises("at most 6 dimensions", function() core.tensor(endless) end)
   raises("expected a number or a nested table", function() core.tensor "3" end)
+end
+
+-- What is finite stays finite; infinities and NaN come only from themselves.
+function TestCoreTensorMake:testNumbersBeyondF32()
+  local t, message = core.ones(2), "expected a number that f32 can hold (up to 3.4e38), got "
+  local below = 0x1.fffffep127
+  lu.assertEquals(core.tensor({ below, -below, 0x1.fffffefp127 }):totable(), { below, -below, below })
+  lu.assertEquals(core.tensor({ 1 / 0, -1 / 0, 1e-300 }):totable(), { 1 / 0, -1 / 0, 0 })
+  lu.assertNotEquals(core.tensor(0 / 0):item(), core.tensor(0 / 0):item())
+  lu.assertEquals((t * (1 / 0)):totable(), { 1 / 0, 1 / 0 })
+  for _, bad in ipairs { 1e39, -1e39, 0x1.ffffffp127, 1e308 } do
+    raises("element 2: " .. message, function() core.tensor { 1, bad } end)
+    raises("value: " .. message, function() core.full({ 2 }, bad) end)
+    raises("value: " .. message, function() t[1] = bad end)
+    for _, name in ipairs { "fill_", "add_", "mul_", "uniform_", "normal_", "mul", "maximum" } do
+      raises(message, function() t[name](t, bad) end)
+    end
+    raises(message, function() t:add_(t, bad) end)
+    raises(message, function() return t * bad end)
+    raises(message, function() return bad - t end)
+  end
+  lu.assertEquals(t:totable(), { 1, 1 })
 end
 
 function TestCoreTensorMake:testFilled()
@@ -96,7 +120,7 @@ function TestCoreTensorAccess:testFields()
   raises("the shape of a Tensor cannot be set", function() t.shape = { 6 } end)
   raises("grad: expected nil", function() t.grad = 3 end)
   raises("requires_grad: expected true or false, got nil", function() t.requires_grad = nil end)
-  raises("only a f32 tensor", function() core.zeros({ 2 }, "u8").requires_grad = true end)
+  raises("only an f32 tensor", function() core.zeros({ 2 }, "u8").requires_grad = true end)
 end
 
 function TestCoreTensorAccess:testUnknownNames()
@@ -136,7 +160,7 @@ function TestCoreTensorAccess:testRows()
   raises("expected a row number or a name, got a table", function() return t[{}] end)
   raises("rows cannot be added", function() t[3] = 1 end)
   raises("value: expected a number, got the string '1'", function() t[1] = "1" end)
-  raises("expected a f32 tensor of 3, got f32 of 2", function() t[1] = core.zeros(2) end)
+  raises("expected an f32 tensor of 3, got f32 of 2", function() t[1] = core.zeros(2) end)
   raises("whole number from 0 to 255", function() core.zeros({ 2 }, "u8")[1] = -1 end)
   raises("a scalar has no rows", function() return core.tensor(1)[1] end)
   raises("a scalar has no length", function() return #core.tensor(1) end)
@@ -268,8 +292,8 @@ function TestCoreTensorMethods:testInPlace()
   copy:fill_(1)
   lu.assertEquals(t:copy_(copy):totable(), { 1, 1, 1 })
   lu.assertEquals(t[2], 1)
-  raises("expected a f32 tensor of 3, got f32 of 2", function() t:add_(core.zeros(2)) end)
-  raises("expected a f32 Tensor", function() core.zeros({ 2 }, "u8"):mul_(2) end)
+  raises("expected an f32 tensor of 3, got f32 of 2", function() t:add_(core.zeros(2)) end)
+  raises("expected an f32 Tensor", function() core.zeros({ 2 }, "u8"):mul_(2) end)
   raises("expected a Tensor or a number, got no value", function() t:add_() end)
   raises("whole number from 0 to 255", function() core.zeros({ 2 }, "u8"):fill_(1.5) end)
 end

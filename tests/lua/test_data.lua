@@ -27,8 +27,9 @@ end
 function TestData:testIndexMistakes()
   local d = ml.data.digits { n = 10 }
   for _, bad in ipairs { 0, -1, 12, 1.5 } do
-    lu.assertErrorMsgContains("sample numbers are 1..10", function() return d[bad] end)
+    lu.assertErrorMsgContains("digits: sample numbers are 1..10, got " .. bad, function() return d[bad] end)
   end
+  lu.assertEquals(d[2.0].label, d[2].label)
 end
 
 function TestData:testSplitTakesFromTheEnd()
@@ -42,6 +43,10 @@ function TestData:testSplitTakesFromTheEnd()
   lu.assertEquals(#d:split { val = 0.2 }.val, 10)
   lu.assertErrorMsgContains("leave no training samples", d.split, d, { val = 50 })
   lu.assertErrorMsgContains("did you mean 'val'", d.split, d, { vla = 5 })
+  for _, bad in ipairs { 3.5, -1, -0.5 } do
+    lu.assertErrorMsgContains("digits:split: val: expected a number of samples or a share below 1, got " .. bad,
+      d.split, d, { val = bad })
+  end
 end
 
 function TestData:testShuffledSplitIsAPermutation()
@@ -61,6 +66,10 @@ function TestData:testSubset()
   lu.assertEquals(labels(d:subset(2, 10):subset(2, 3)), { all[3], all[4] })
   lu.assertErrorMsgContains("empty", d.subset, d, 5, 4)
   lu.assertError(d.subset, d, { 21 })
+  lu.assertErrorMsgContains("the list of sample numbers is empty", d.subset, d, {})
+  lu.assertErrorMsgContains("sample numbers are 1..20, got 21", d.subset, d, 21)
+  lu.assertErrorMsgContains("sample numbers are 1..20, got '3'", d.subset, d, "3")
+  lu.assertErrorMsgContains("sample numbers are 1..20, got false", d.subset, d, 3, false)
 end
 
 function TestData:testBatches()
@@ -119,10 +128,33 @@ function TestData:testBundleActsAsItsTrainingPart()
   lu.assertEquals(b.test.normalise, b.train.normalise)
 end
 
+function TestData:testCuttingABundleKeepsItsOtherParts()
+  local b = ml.data.digits { n = 30, test = 10 }
+  local s = b:split { val = 5, shuffle = true, seed = 3 }
+  lu.assertEquals({ #s.train, #s.val, #s.test }, { 25, 5, 10 })
+  lu.assertEquals(s.test:hash(), b.test:hash())
+  lu.assertEquals(s.test.normalise, s.train.normalise)
+  lu.assertEquals(tostring(s), "digits: 25 train, 5 val, 10 test")
+  local few = s:subset(1, 8)
+  lu.assertEquals({ #few.train, #few.val, #few.test }, { 8, 5, 10 })
+  lu.assertEquals(few.train:hash(), s.train:subset(1, 8):hash())
+  local mixed = s:shuffled(4)
+  lu.assertEquals({ #mixed.train, #mixed.val, #mixed.test }, { 25, 5, 10 })
+  lu.assertEquals(mixed.train:hash(), s.train:shuffled(4):hash())
+  lu.assertEquals({ #s.train, #b.train }, { 25, 30 })      -- none of this changed what it came from
+end
+
+function TestData:testAPartIsMadeOnce()
+  local b = ml.data.digits { n = 30, test = 10, val = 5 }
+  lu.assertErrorMsgContains("digits:split: test: there is a test part already, of 10 samples", b.split, b, { test = 3 })
+  lu.assertErrorMsgContains("digits:split: val: there is a val part already, of 5 samples", b.split, b, { val = 3 })
+  lu.assertEquals(tostring(b:split { shuffle = true }), "digits: 25 train, 5 val, 10 test")
+end
+
 function TestData:testFewerTrainingSamples()
   local all, some = ml.data.digits { n = 30, val = 10 }, ml.data.digits { n = 20 }
   lu.assertEquals(all.train:hash(), some.train:hash())
-  lu.assertErrorMsgContains("at least 1", ml.data.mnist, { n = 0 })
+  lu.assertErrorMsgContains(">= 1", ml.data.mnist, { n = 0 })
 end
 
 function TestData:testFaultsReturnNilAndWhy()

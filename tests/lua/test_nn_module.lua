@@ -73,13 +73,42 @@ function TestModule.testSharedParametersAreListedOnce()
   lu.assertEquals(model:num_parameters(), 12)
 end
 
-function TestModule.testModulesThatContainEachOther()
+function TestModule.testAModuleCannotContainItself()
   local a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-  a.other, b.other = b, a
-  lu.assertEquals(names(a), "weight bias other.weight other.bias")
-  lu.assertEquals(#a:state_dict(), 4)
-  a:apply(function(m) m.seen = (m.seen or 0) + 1 end)
-  lu.assertEquals({ a.seen, b.seen }, { 1, 1 })
+  a.other = b
+  local model = nn.Sequential { nn.Sequential { a } }
+  local cases = {
+    { "nn.Linear: a module cannot contain itself", function() a.me = a end },
+    { "nn.Linear: a module cannot contain itself, and this nn.Linear contains it", function() b.other = a end },
+    { "nn.Sequential: a module cannot contain itself", model.add, model, model },
+    { "and this nn.Sequential contains it", model[1].add, model[1], model },
+    { "nn.Sequential: a module cannot contain itself", function() model[1] = model end },
+    { "nn.Linear: a module cannot contain itself", a.add_module, a, "me", a },
+  }
+  for _, case in ipairs(cases) do lu.assertErrorMsgContains(case[1], table.unpack(case, 2)) end
+  lu.assertEquals(names(model), "0.0.weight 0.0.bias 0.0.other.weight 0.0.other.bias")   -- refused before it changed
+  lu.assertEquals({ #model, #model[1] }, { 1, 1 })
+end
+
+function TestModule.testAClassThatWasNotCalledSaysSo()
+  local linear = "nn.Linear is a class; write nn.Linear()"
+  local cases = {
+    { linear, nn.Linear.parameters, nn.Linear }, { linear, nn.Linear.build, nn.Linear, 784 },
+    { linear, nn.Linear.train, nn.Linear }, { linear, nn.Linear.state_dict, nn.Linear },
+    { linear, nn.Linear.summary, nn.Linear }, { linear, nn.Linear.add_module, nn.Linear, "x", nn.ReLU() },
+    { "nn.Sequential is a class; write nn.Sequential()", nn.Sequential.add, nn.Sequential, nn.ReLU() },
+    { "Block is a class; write Block()", Block.parameters, Block },
+    { "nn.Linear:add_module: nn.ReLU is a class; write nn.ReLU()", nn.Linear.add_module, nn.Linear(1), "x", nn.ReLU },
+    { "nn.ReLU is a class, not yet a layer or a loss; write nn.ReLU()(...)", nn.ReLU, core.ones(1) },
+    { "write nn.CrossEntropyLoss()(...)", nn.CrossEntropyLoss, core.ones { 1, 2 }, core.tensor({ 0 }, "i32") },
+  }
+  for _, case in ipairs(cases) do lu.assertErrorMsgContains(case[1], table.unpack(case, 2)) end
+end
+
+function TestModule.testContainersOfOnesOwnMayHaveAnInit()
+  local Net = nn.Sequential:extend "Net"
+  function Net:init(width) self:add(nn.Linear(width)):add(nn.ReLU()) end
+  lu.assertEquals(Net(3):output_shape(2), { 3 })
 end
 
 function TestModule.testClasses()
@@ -105,6 +134,8 @@ function TestModule.testMistakesInAClass()
   lu.assertErrorMsgContains("M: a field named 'train' would hide the method of that name",
     function() M().train = true end)
   lu.assertErrorMsgContains("nn.Parameter: expected a tensor, got 3", nn.Parameter, 3)
+  lu.assertErrorMsgContains("nn.Parameter: the tensor is computed from others", nn.Parameter,
+    nn.Parameter(core.ones(1)) * 2)
 end
 
 function TestModule.testContainers()
@@ -129,7 +160,7 @@ function TestModule.testContainersRefuseWhatIsNoModule()
   local cases = {
     { "nn.Sequential: element 2 is 3; expected a module", nn.Sequential, { nn.ReLU(), 3 } },
     { "nn.Sequential: element 2 is nil; expected a module", nn.Sequential, { nn.ReLU(), nil, nn.ReLU() } },
-    { "element 1 is the class nn.ReLU; expected a module; write nn.ReLU()", nn.Sequential, { nn.ReLU } },
+    { "nn.Sequential: element 1: nn.ReLU is a class; write nn.ReLU()", nn.Sequential, { nn.ReLU } },
     { "found the key 'act'", nn.Sequential, { act = nn.ReLU() } },
     { "nn.ModuleList: element 1 is nil", nn.ModuleList, nil },
     { "nn.Sequential: element 1 is nil", nn.Sequential().add, nn.Sequential() },

@@ -206,6 +206,42 @@ function TestOptim.testBindingNamesGivenParameters()
   lu.assertEquals(optimizer:state_dict().tensors[1][1], "0.weight.momentum_buffer")
 end
 
+function TestOptim.testOptimizersOfAnotherModel()
+  local model = small()
+  local line = debug.getinfo(1, "l").currentline + 1
+  local optimizer = optim.SGD(nn.Linear(3, 3):parameters(), { lr = 0.1 })
+  local _, message = pcall(optimizer.bind, optimizer, model)
+  lu.assertStrContains(message, ("test_optim.lua:%d: optim.SGD: none of its parameters is one of the model's"):format(
+    line))
+  optim.SGD(model[3]:parameters(), { lr = 0.1 }):bind(model)          -- the first layer stays as it is
+  local bare = nn.Sequential { nn.ReLU() }
+  lu.assertErrorMsgContains("nn.Sequential() has no parameters to train", optim.SGD { lr = 1 }.bind,
+    optim.SGD { lr = 1 }, bare)
+end
+
+function TestOptim.testTensorsThatCannotBeTrained()
+  local w, v = nn.Parameter(core.ones(2)), core.ones(2):requires_grad_()
+  lu.assertEquals(#optim.SGD({ w, v }, { lr = 1 }):parameters(), 2)
+  w:requires_grad_(false)
+  lu.assertEquals(#optim.SGD({ w, v }, { lr = 1 }):parameters(), 2)   -- frozen at the moment
+  local cases = {
+    { "optim.SGD: parameter 2 does not require a gradient; write nn.Parameter(t)", { v, core.ones(2) } },
+    { "optim.SGD: parameter 1 does not require a gradient", { v:detach() } },
+    { "optim.SGD: parameter 1 is computed from others, it cannot be optimized", { v * 2 } },
+    { "optim.SGD: parameter 2 is given twice, also as number 1 of optim.SGD", { v, v } },
+    { "optim.SGD: group 2: parameter 2 is given twice, also as number 1 of optim.SGD: group 1",
+      { { params = { v } }, { params = { w, v } } } },
+  }
+  for _, case in ipairs(cases) do lu.assertErrorMsgContains(case[1], optim.SGD, case[2], { lr = 1 }) end
+end
+
+function TestOptim.testPatternsAreToldWhereTheyAreWritten()
+  local line = debug.getinfo(1, "l").currentline + 1
+  local optimizer = optim.Adam { groups = { { "biass$", lr = 1 } } }
+  lu.assertErrorMsgContains(("test_optim.lua:%d: optim.Adam: group 1: 'biass$' matches no parameter"):format(line),
+    optimizer.bind, optimizer, small())
+end
+
 function TestOptim.testComplaints()
   local model = small()
   local w = nn.Parameter(core.ones(1))

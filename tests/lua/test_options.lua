@@ -77,6 +77,46 @@ function TestOptions.testKinds()
   lu.assertEquals(options.show(nn.ReLU), "the class nn.ReLU")
 end
 
+function TestOptions.testClassesThatWereNotCalled()
+  local nn = require "mnistlua.nn"
+  lu.assertEquals(options.class_hint(nn.ReLU), "nn.ReLU is a class; write nn.ReLU()")
+  lu.assertNil(options.class_hint(nn.ReLU()))
+  lu.assertErrorMsgContains("thing: layer: nn.ReLU is a class; write nn.ReLU()", options.check, "thing", "layer",
+    nn.ReLU, { type = "module" })
+end
+
+-- The message of f(...) where no line of a script is on the stack, as when the trainer calls it.
+local function without_script(f, ...)
+  return select(3, coroutine.resume(coroutine.create(xpcall), f, options.located, ...))
+end
+
+function TestOptions.testPlacesWithoutAScriptsLine()
+  local nn, optim = require "mnistlua.nn", require "mnistlua.optim"
+  local line = debug.getinfo(1, "l").currentline
+  local loss = nn.MSELoss()
+  local layer = nn.Linear(3, 2)
+  local model = nn.Sequential { layer }
+  local optimizer = optim.SGD { lr = 1, groups = { { "biass" } } }
+  local x = core.zeros(2, 3)
+  local call = getmetatable(loss).__call
+  local cases = {
+    { 1, "mse: input 2 must be f32", call, loss, x, x:to "i32" },
+    { 1, "nn.MSELoss(): expected a tensor, got nil", call, loss },
+    { 2, "nn.Linear(3, 2) expects 3 inputs", getmetatable(model).__call, model, core.zeros(2, 4) },
+    { 4, "optim.SGD: group 1: 'biass' matches no parameter", optimizer.bind, optimizer, model },
+  }
+  for _, case in ipairs(cases) do
+    local message = without_script(table.unpack(case, 3))
+    lu.assertStrContains(message, ("test_options.lua:%d: %s"):format(line + case[1], case[2]))
+  end
+end
+
+function TestOptions.testLocatedLeavesOtherMessagesAlone()
+  for _, message in ipairs { "a.lua:3: no", "no", ("%s:3: attempt to index"):format(core.root), {} } do
+    lu.assertIs(options.located(message), message)
+  end
+end
+
 function TestOptions.testNearest()
   local names = { "Linear", "ReLU", "lr", "p", "label_smoothing", "momentum", "CosineAnnealingLR", "weight_decay" }
   local cases = {

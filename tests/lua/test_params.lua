@@ -41,11 +41,56 @@ function TestParams:testUnknownNamesRaise()
 end
 
 function TestParams:testListsAreConstantsOnly()
-  for _, text in ipairs { "{os.exit()}", "{1", "1", "{function() end}", "{('x'):rep(9)}", "{a=b}" } do
+  for _, text in ipairs { "{os.exit()}", "{1", "1", "{function() end}", "{('x'):rep(9)}", "{a=b}", "{abc}", "{1,{2}}",
+                          "{1,,2}", "{,}", "{1} {2}", "{{1}}", "{true}", "{'1'}", "{nan}", "{1e999}", "{1 2}", "" } do
     override { list = text }
     context.params = nil
-    lu.assertErrorMsgContains("expected a list", params.declare, { list = { { 1 }, "l" } })
+    lu.assertErrorMsgEquals(("parameter list: expected a list such as list='{1}', got '%s'"):format(text),
+      params.declare, { list = { { 1 }, "l" } })
   end
+end
+
+function TestParams:testElementsAreOfTheDefaultsKinds()
+  local cases = {
+    { { 1 }, "{}", {} }, { { 1 }, " { 2 , 3, } ", { 2, 3 } }, { { 1 }, "{-1.5,0x10}", { -1.5, 16 } },
+    { { "a" }, "{relu, 'x, y',\"\"}", { "relu", "x, y", "" } }, { { "a" }, "{3}" }, { { "a" }, "{true}", { "true" } },
+    { { true }, "{false,true}", { false, true } }, { { true }, "{no}" },
+    { { 1, "a" }, "{b,2}", { "b", 2 } }, { { { 1 }, { 2 } }, "{{3,4},{}}", { { 3, 4 }, {} } },
+    { { { 1 } }, "{3}" }, { { { 1 } }, "{{{1}}}" }, { {}, "{1,a,true,{'b'}}", { 1, "a", true, { "b" } } },
+  }
+  for _, case in ipairs(cases) do
+    override { list = case[2] }
+    context.params = nil
+    if case[3] then
+      lu.assertEquals(params.declare({ list = { case[1], "l" } }).list, case[3])
+    else
+      lu.assertErrorMsgContains("expected a list such as", params.declare, { list = { case[1], "l" } })
+    end
+  end
+end
+
+function TestParams:testPairsGoByName()
+  local specs, expected = {}, {}
+  for i = 1, 26 do
+    local name = string.char(96 + i)
+    specs[name], expected[i] = { i, "letter" }, name .. "=" .. i
+  end
+  local seen = {}
+  for name, value in pairs(params.declare(specs)) do seen[#seen + 1] = name .. "=" .. value end
+  lu.assertEquals(seen, expected)
+end
+
+function TestParams:testParametersAreReadOnly()
+  local p = params.declare { lr = { 0.1, "rate" } }
+  lu.assertErrorMsgContains("parameters are read-only; set lr on the command line (lr=3)", function() p.lr = 3 end)
+  lu.assertEquals(p.lr, 0.1)
+end
+
+function TestParams:testUnknownOverrides()
+  override { lrr = "1" }
+  lu.assertErrorMsgMatches(".* has no parameter 'lrr'; did you mean 'lr'%?", params.check_overrides, { "lr" })
+  lu.assertErrorMsgMatches(".* has no parameter 'lrr'; it has width", params.check_overrides, { "width" })
+  lu.assertErrorMsgMatches(".* has no parameter 'lrr'; it declares none %(ml.params%)", params.check_overrides, {})
 end
 
 function TestParams:testSpecMistakes()
@@ -56,6 +101,14 @@ function TestParams:testSpecMistakes()
     { { lr = { -1, "x", min = 0 } }, "at least 0, got -1" },
     { { lr = { "a", "x", min = 0 } }, "min and max are for numbers" },
     { { [1] = { 1 } }, "a word" },
+    { { lr = { 0.1, 3 } }, "the description is 3; write { {0.1, 3}, \"description\" } for a list" },
+    { { lr = { "a", {} } }, "the description is a table" },
+    { { lr = { 0.1, "x", min = "0" } }, "min is '0'; expected a number" },
+    { { lr = { 0.1, "x", choices = 3 } }, "choices: expected a list of values, got 3" },
+    { { lr = { 0.1, "x", choices = {} } }, "choices: expected a list of values, got an empty one" },
+    { { lr = { 0.1, "x", choices = { "a" } } }, "choices[1] is 'a'; expected a number, as the default is" },
+    { { lr = { {}, "x", choices = { 1 } } }, "choices are for single values" },
+    { { on = { true, "x", choices = { false } } }, "expected one of false, got 'true'" },
   }
   for _, case in ipairs(cases) do
     context.params = nil

@@ -130,4 +130,21 @@ function TestSched.testCheck()
   lu.assertErrorMsgContains("returned inf at step 19 of 20", sched.check,
     function(step) return step == 19 and 1 / 0 or 1 end, 4, 5)
   lu.assertErrorMsgContains("the schedule is 0.1; expected a function", sched.check, 0.1)
+  lu.assertErrorMsgContains("sched.check: epochs is 'x'; expected a whole number >= 1", sched.check, f, "x")
+  lu.assertErrorMsgContains("sched.check: steps_per_epoch is 0", sched.check, f, 3, 0)
+  lu.assertErrorMsgContains("returned nil at step 0", sched.check, sched.warmup { steps = 1, function() end })
+end
+
+function TestSched.testValue()
+  lu.assertEquals(sched.value(sched.linear { lr = 0.8 }, 1, 0.25), 0.8 * 0.75)
+  lu.assertEquals(sched.value(function() return 0 end, 1, 0.25), 0)
+  local line = debug.getinfo(1, "l").currentline + 3
+  for value, shown in pairs { [-1] = "-1", [math.huge] = "inf", [-math.huge] = "-inf", x = "'x'", [false] = "false" } do
+    lu.assertErrorMsgContains(("test_sched.lua:%d: the schedule gave %s at step 12; expected a learning rate of at "
+      .. "least 0"):format(line, shown), sched.value, function() return value end, 12, 0.5)
+  end
+  lu.assertErrorMsgContains("the schedule gave nan at step 3", sched.value, function() return 0 / 0 end, 3, 0.5)
+  lu.assertErrorMsgContains("the schedule gave nil at step 3", sched.value, function() end, 3, 0.5)
+  lu.assertErrorMsgContains("the schedule gave -2 at step 3", sched.value,
+    sched.warmup { steps = 1, function() return -2 end }, 3, 0.5)
 end

@@ -13,10 +13,11 @@ local data = ml.data.digits { n = 80, test = 20, val = 16, seed = 5 }
 local function train(changes)
   ml.manual_seed(0)
   local e = {
-    data = data, loss = nn.CrossEntropyLoss(), optimizer = optim.SGD { lr = 0.1 }, epochs = 2, batch = 32,
+    data = data, loss = nn.CrossEntropyLoss(), optimizer = optim.SGD { lr = 0.1 }, batch = 32,
     model = nn.Sequential { nn.Flatten(), nn.Linear(8), nn.ReLU(), nn.Linear(10) },
   }
   for k, v in pairs(changes or {}) do e[k] = v end
+  if not e.steps then e.epochs = e.epochs or 2 end
   local run = trainer.prepare(ml.experiment(e), { seed = 0 })
   return trainer.train(run, { progress = progress.new { quiet = true } }), run
 end

@@ -1,7 +1,8 @@
 -- Dataset: labelled samples in memory, and Bundle: the train, val and test parts of a data source.
 --
 -- A Dataset wraps the core's; it adds a name, how its pixels are normalised, and batches. A bundle behaves like its
--- training part where it is used as a dataset (#b, b[i], b:batches{}, b:split{}, b:subset()).
+-- training part where it is used as a dataset (#b, b[i], b:batches{}); what cuts or reorders the training part
+-- (b:subset(), b:shuffled(), b:split{}) gives a bundle that keeps the other parts.
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local options = require "mnistlua.options"
@@ -23,11 +24,11 @@ local function wrap(handle, like, name)
 end
 
 local function check_index(d, i)
-  if math.type(i) ~= "integer" then i = tonumber(i) and math.tointeger(i) end
-  if not i or i < 1 or i > #d then
-    options.fail(("%s: sample numbers are 1..%d"):format(d.name, #d))
+  local whole = type(i) == "number" and math.tointeger(i)
+  if not whole or whole < 1 or whole > #d then
+    options.fail(("%s: sample numbers are 1..%d, got %s"):format(d.name, #d, options.show(i)))
   end
-  return i
+  return whole
 end
 
 function Dataset:__len() return #self.core end
@@ -58,8 +59,12 @@ function Dataset:label_counts() return self.core:label_counts() end
 
 --- Samples first..last (from 1, both included), or those in a list of sample numbers. No image is copied.
 function Dataset:subset(first, last)
-  if type(first) == "table" then return wrap(self.core:subset(first), self) end
-  first, last = check_index(self, first or 1), check_index(self, last or #self)
+  if type(first) == "table" then
+    if #first == 0 then options.fail(self.name .. ":subset: the list of sample numbers is empty") end
+    return wrap(self.core:subset(first), self)
+  end
+  first = first == nil and 1 or check_index(self, first)
+  last = last == nil and #self or check_index(self, last)
   if last < first then options.fail(("%s:subset: %d..%d is empty"):format(self.name, first, last)) end
   return wrap(self.core:range(first, last), self)
 end
@@ -67,12 +72,13 @@ end
 --- The same samples in an order drawn from the seed (the run's, if none is given).
 function Dataset:shuffled(seed) return wrap(self.core:shuffled(seed or context.seed), self) end
 
-local function part_size(d, what, size)
+local function part_size(d, what, given)
+  local size = given
   if math.type(size) == "float" and size < 1 then size = math.floor(size * #d + 0.5) end
   size = math.tointeger(size)
   if not size or size < 0 then
     options.fail(("%s:split: %s: expected a number of samples or a share below 1, got %s"):format(d.name, what,
-      tostring(size)))
+      options.show(given)))
   end
   return size
 end
@@ -80,7 +86,7 @@ end
 --- Cuts a dataset into { train, val, test }: `val` and `test` are numbers of samples (or shares below 1) taken from its
 --- end, after shuffling if `shuffle` is true (with `seed`, the run's by default); train is the rest.
 function Dataset:split(given)
-  local o = options.read("Dataset:split", given or {}, {
+  local o = options.read("Dataset:split", given, {
     val = { default = 0, type = "number" }, test = { default = 0, type = "number" },
     shuffle = { default = false, type = "boolean" }, seed = { type = "number" },
   })
@@ -122,9 +128,33 @@ end
 
 -- ---- Bundle ----
 
-local delegated = { "subset", "shuffled", "split", "batches", "loader", "sample_shape", "hash", "label_counts" }
-for _, method in ipairs(delegated) do
+for _, method in ipairs { "batches", "loader", "sample_shape", "hash", "label_counts" } do
   Bundle[method] = function(self, ...) return self.train[method](self.train, ...) end
+end
+
+-- The bundle with another training part.
+local function with_train(self, train)
+  return m.bundle { name = self.name, train = train, val = rawget(self, "val"), test = rawget(self, "test") }
+end
+
+--- The bundle with a part of its training samples, chosen as Dataset:subset does; val and test stay as they are.
+function Bundle:subset(...) return with_train(self, self.train:subset(...)) end
+
+--- The bundle with its training samples in an order drawn from the seed; val and test stay as they are.
+function Bundle:shuffled(seed) return with_train(self, self.train:shuffled(seed)) end
+
+--- Cuts the training part as Dataset:split does. A part that the bundle has is kept, and cannot be made a second time.
+function Bundle:split(given)
+  local parts = self.train:split(given)
+  for _, part in ipairs { "val", "test" } do
+    local has = rawget(self, part)
+    if has and rawget(parts, part) then
+      options.fail(("%s:split: %s: there is a %s part already, of %d samples"):format(self.name, part, part, #has))
+    end
+    parts[part] = has or rawget(parts, part)
+  end
+  parts.name = self.name
+  return m.bundle(parts)
 end
 
 function Bundle:__index(key)
@@ -168,7 +198,7 @@ function m.dataset(handle, name, normalise)
     d.normalise = { normalise[1], normalise[2] }
   else
     options.fail(("%s: normalise is \"standard\", \"unit\", \"none\" or { mean, std } with std above 0, got %s"):format(
-      name, tostring(normalise)))
+      name, options.show(normalise)))
   end
   return d
 end

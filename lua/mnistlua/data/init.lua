@@ -66,6 +66,7 @@ end
 
 local function stand_in(name, o)
   if context.data ~= "digits" then return nil end
+  context.stood_in = true
   local t10k = o.from == "t10k"
   local title = "synthetic digits (--data digits, in place of " .. name .. ")"
   return make_digits(title, t10k and 10000 or 60000, {
@@ -95,11 +96,12 @@ local function mnist_like(name, title, given, moments)
 end
 
 --- MNIST from the data folder's mnist/ (four IDX files, gzip-compressed or not): 60000 for training, 10000 for test.
---- Options: `val` (0) training images held out at the end, `n` (all) of the others to train on, `from` ("train"; "t10k" for the 10000 alone, as training
---- data), `normalise` ("standard": (x / 255 - 0.1307) / 0.3081).
+--- Options: `val` (0) training images held out at the end, `n` (all) of the others to train on, `from` ("train"; "t10k"
+--- for the 10000 alone, as training data), `normalise` ("standard": (x / 255 - 0.1307) / 0.3081).
 function m.mnist(given) return mnist_like("mnist", "MNIST", given, mnist_moments) end
 
---- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `n`, `normalise`.
+--- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `n`,
+--- `normalise`.
 function m.idx(given)
   local o = options.read("ml.data.idx", given or {}, spec {
     images = { type = "string", required = true }, labels = { type = "string", required = true },
@@ -127,7 +129,8 @@ local function read_csv(path, o)
 end
 
 --- Samples from a CSV file, one a row: `path`, `label` (1: the column of the label), `header` ("auto", true or false),
---- `test` (the path of a second file), `val`, `n`, `normalise`. What was found of a header is said at the start of a run.
+--- `test` (the path of a second file), `val`, `n`, `normalise`. What was found of a header is said at the start of a
+--- run.
 function m.csv(given)
   local o = options.read("ml.data.csv", given or {}, spec {
     path = { type = "string", required = true }, label = { default = 1, type = "number", min = 1, integer = true },

@@ -55,7 +55,7 @@ end
 function m.record(f, ...)
   local outer, own = shapes, {}
   shapes = own
-  local ok, result = pcall(f, ...)
+  local ok, result = xpcall(f, options.located, ...)
   shapes = outer
   if not ok then error(result, 0) end
   return result, own

@@ -16,6 +16,7 @@ local weight_rule = { type = "table|tensor" }
 --- Softmax and negative log-likelihood in one: loss(logits [b, C], labels). Labels are classes 0..C-1 (i32 or u8, [b])
 --- or probabilities (f32, [b, C]). Options: label_smoothing (0), weight (one number a class).
 m.CrossEntropyLoss = Module:extend "nn.CrossEntropyLoss"
+m.CrossEntropyLoss.takes_tensor = true
 
 function m.CrossEntropyLoss:init(...)
   local o = options.read(self.typename, options.gather(...), {
@@ -36,6 +37,7 @@ end
 --- Negative log-likelihood of log-probabilities: loss(log_probs [b, C], labels [b]). Option: weight (one number a
 --- class).
 m.NLLLoss = Module:extend "nn.NLLLoss"
+m.NLLLoss.takes_tensor = true
 
 function m.NLLLoss:init(...)
   self.weight = class_weights(options.read(self.typename, options.gather(...), { weight = weight_rule }).weight)
@@ -48,6 +50,7 @@ end
 
 --- Mean of squared differences: loss(x, y) with two f32 tensors of the same shape.
 m.MSELoss = Module:extend "nn.MSELoss"
+m.MSELoss.takes_tensor = true
 
 function m.MSELoss:init(...)
   options.read(self.typename, options.gather(...), {})

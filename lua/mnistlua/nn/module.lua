@@ -41,7 +41,17 @@ local function position(list, name)
   end
 end
 
+local function refuse_cycle(self, module)
+  for _, inner in ipairs(module:modules()) do
+    if rawequal(inner, self) then
+      fail(nil, "%s: a module cannot contain itself%s", self.typename,
+        rawequal(module, self) and "" or (", and this %s contains it"):format(module.typename))
+    end
+  end
+end
+
 local function register(self, key, value, kind)
+  if kind == "module" then refuse_cycle(self, value) end
   if kind == "parameter" and not parameter.is(value) then parameter.mark(value) end
   if self._roles[key] and not kind then table.remove(self._order, position(self._order, key)) end
   if kind and not self._roles[key] then self._order[#self._order + 1] = key end
@@ -80,7 +90,8 @@ end
 --- Registers `module` under a name that need not be a Lua name ("0"). Returns the module that it was added to.
 function Module:add_module(name, module)
   if options.kind(module) ~= "module" then
-    fail(nil, "%s:add_module: expected a module, got %s", self.typename, options.show(module))
+    fail(nil, "%s:add_module: %s", self.typename,
+      options.class_hint(module) or "expected a module, got " .. options.show(module))
   end
   register(self, name, module, "module")
   return self
@@ -102,8 +113,12 @@ local function refuse_plain_tables(self)
 end
 
 local function construct(class, ...)
+  if rawget(class, "takes_tensor") and options.kind((...)) == "tensor" then
+    fail(nil, "%s is a class, not yet a layer or a loss; write %s()(...)", class.typename, class.typename)
+  end
   local self = setmetatable({
     training = true, where = core.where(), _building = true, _values = {}, _roles = {}, _order = {},
+    _list = class.container and {} or nil,       -- the elements of an nn.ModuleList
   }, class.instance)
   self:init(...)
   self._building = false
@@ -134,6 +149,13 @@ local function describe(self)
   return table.concat(lines, "\n")
 end
 
+-- What a class has where its modules have their fields, so that a class that was not called is told wherever it is used
+-- as a module.
+local function not_called(class)
+  local function refuse() fail(nil, "%s", options.class_hint(class)) end
+  return setmetatable({}, { __index = refuse, __newindex = refuse, __len = refuse })
+end
+
 local function class_meta(parent)
   return {
     __name = "Class", __index = parent, __call = construct,
@@ -158,6 +180,8 @@ function Module:extend(typename)
   end
   local class = setmetatable({ typename = typename, is_class = true }, class_meta(self))
   class.instance = instance_meta(class, self)
+  local trap = not_called(class)
+  class._order, class._roles, class._values, class._list = trap, trap, trap, trap
   return class
 end
 

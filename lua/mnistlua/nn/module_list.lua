@@ -7,10 +7,10 @@ local ModuleList = Module:extend "nn.ModuleList"
 ModuleList.container = true
 
 local function check_element(self, i, value)
-  local kind = options.kind(value)
-  if kind == "module" then return value end
-  local hint = kind == "class" and ("; write %s() for a layer of it"):format(value.typename) or ""
-  options.fail(("%s: element %d is %s; expected a module%s"):format(self.typename, i, options.show(value), hint))
+  if options.kind(value) == "module" then return value end
+  local class = options.class_hint(value)
+  if class then options.fail(("%s: element %d: %s"):format(self.typename, i, class)) end
+  options.fail(("%s: element %d is %s; expected a module"):format(self.typename, i, options.show(value)))
 end
 
 -- The elements of a call: either one list of them or the arguments.
@@ -30,7 +30,6 @@ end
 --- A list of modules: nn.ModuleList { a, b }. Its parameters are trained with those of the module that it is
 --- assigned to.
 function ModuleList:init(...)
-  rawset(self, "_list", {})
   local given, count = elements(self, ...)
   for i = 1, count do self:put(i, check_element(self, i, given[i])) end
 end
@@ -45,8 +44,9 @@ function ModuleList:put(i, module)
   if i < 1 or i > #self._list + 1 then
     options.fail(("%s: element %d of %d cannot be set"):format(self.typename, i, #self._list))
   end
-  self._list[i] = check_element(self, i, module)
-  return self:add_module(tostring(i - 1), module)
+  self:add_module(tostring(i - 1), check_element(self, i, module))
+  self._list[i] = module
+  return self
 end
 
 --- list[i]: element i, from the end if i is negative; nil if there is none.

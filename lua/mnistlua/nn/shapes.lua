@@ -24,7 +24,7 @@ local function quietly(module, f)
   local modes, recording = {}, core.recording(false)
   for i, each in ipairs(module:modules()) do modes[i] = { each, each.training } end
   module:eval()
-  local ok, result = pcall(f)
+  local ok, result = xpcall(f, options.located)
   for _, mode in ipairs(modes) do rawset(mode[1], "training", mode[2]) end
   core.recording(recording)
   if not ok then error(result, 0) end
@@ -45,6 +45,8 @@ return function(Module)
   --- The shape of one sample's output for samples of the given shape, both without the batch dimension:
   --- model:output_shape { 28, 28 }. Builds layers whose sizes are inferred; raises where shapes do not fit.
   function Module:output_shape(...)
+    local class = options.class_hint(self)
+    if class then options.fail(class) end
     local shape = as_shape(self.typename .. ":output_shape", ...)
     local handed_on = self.transparent and flow.is_last(shape)
     return (flow.leave(self, handed_on, self:infer(shape)))

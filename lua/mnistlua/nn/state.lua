@@ -6,11 +6,8 @@ local flow = require "mnistlua.nn.flow"
 
 local most_named = 8    -- names of one sort in one message
 
--- Appends { name, tensor } of module and all below it: own parameters, own buffers, then children. `active` guards
--- against a module that contains itself.
-local function collect(module, prefix, list, active)
-  if active[module] then return list end
-  active[module] = true
+-- Appends { name, tensor } of module and all below it: own parameters, own buffers, then children.
+local function collect(module, prefix, list)
   for _, role in ipairs { "parameter", "buffer" } do
     for _, name in ipairs(module._order) do
       if module._roles[name] == role then
@@ -19,8 +16,7 @@ local function collect(module, prefix, list, active)
     end
   end
   local children, names = module:children()
-  for i, child in ipairs(children) do collect(child, module.join_names(prefix, names[i]), list, active) end
-  active[module] = nil
+  for i, child in ipairs(children) do collect(child, module.join_names(prefix, names[i]), list) end
   return list
 end
 
@@ -141,7 +137,7 @@ return function(Module)
   --- tensor too: state["0.weight"].
   function Module:state_dict()
     self:refuse_unbuilt("state_dict")
-    local list = collect(self, "", {}, {})
+    local list = collect(self, "", {})
     return setmetatable(list, { __index = by_name(list) })
   end
 

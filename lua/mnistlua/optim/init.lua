@@ -10,6 +10,7 @@ local core = require "mnistlua.core"
 local options = require "mnistlua.options"
 local Group = require "mnistlua.optim.group"
 local settings = require "mnistlua.optim.settings"
+local parameter = require "mnistlua.nn.parameter"
 local state = require "mnistlua.optim.state"
 
 local Optimizer = {}
@@ -75,8 +76,8 @@ local function group_number(patterns, name)
 end
 
 local function refuse_empty(self, i, own, names)
-  fail("%s: group %d: '%s' matches no parameter%s of %s", self._what, i, own[1],
-    i > 1 and " that earlier groups left" or "", table.concat(names, ", ", 1, math.min(#names, 12)))
+  options.fail(("%s: group %d: '%s' matches no parameter%s of %s"):format(self._what, i, own[1],
+    i > 1 and " that earlier groups left" or "", table.concat(names, ", ", 1, math.min(#names, 12))), self.where)
 end
 
 local function groups_by_pattern(self, names, params)
@@ -96,28 +97,40 @@ local function groups_by_pattern(self, names, params)
   return groups
 end
 
-local function check_tensors(what, params)
-  if options.kind(params) ~= "table" or #params == 0 then fail("%s: expected a list of parameters, got none", what) end
-  for i, p in ipairs(params) do
-    if options.kind(p) ~= "tensor" then fail("%s: parameter %d is %s; expected a tensor", what, i, options.show(p)) end
+-- A parameter that is frozen at the moment may be given, as in PyTorch; a tensor that never wanted a gradient may not.
+local function check_tensor(what, i, p, seen)
+  if options.kind(p) ~= "tensor" then fail("%s: parameter %d is %s; expected a tensor", what, i, options.show(p)) end
+  if seen[p] then fail("%s: parameter %d is given twice, also as number %d of %s", what, i, table.unpack(seen[p])) end
+  if not p.requires_grad and not parameter.is(p) then
+    fail("%s: parameter %d does not require a gradient; write nn.Parameter(t)", what, i)
   end
+  if parameter.is_computed(p) then
+    fail("%s: parameter %d is computed from others, it cannot be optimized; use nn.Parameter(t:detach())", what, i)
+  end
+  seen[p] = { i, what }
+end
+
+-- `seen` has the tensors of earlier groups.
+local function check_tensors(what, params, seen)
+  if options.kind(params) ~= "table" or #params == 0 then fail("%s: expected a list of parameters, got none", what) end
+  for i, p in ipairs(params) do check_tensor(what, i, p, seen) end
 end
 
 -- Parameters given without names are called by their number from 0, as in PyTorch's state dicts.
-local function numbered_group(self, what, params, own, first)
-  check_tensors(what, params)
+local function numbered_group(self, what, params, own, first, seen)
+  check_tensors(what, params, seen)
   local names = {}
   for i in ipairs(params) do names[i] = tostring(first + i - 1) end
   return Group.new(self._kind, names, table.move(params, 1, #params, 1, {}), merged(self, what, own), own)
 end
 
 local function groups_as_given(self, given)
-  if options.kind(given[1]) ~= "table" then return { numbered_group(self, self._what, given, {}, 0) } end
-  local groups, first = {}, 0
+  if options.kind(given[1]) ~= "table" then return { numbered_group(self, self._what, given, {}, 0, {}) } end
+  local groups, first, seen = {}, 0, {}
   for i, own in ipairs(given) do
     local what = ("%s: group %d"):format(self._what, i)
     check_group_keys(self, what, own, { "params", "lr_scale" })
-    groups[i] = numbered_group(self, what, own.params, own, first)
+    groups[i] = numbered_group(self, what, own.params, own, first, seen)
     first = first + #own.params
   end
   return groups
@@ -125,21 +138,38 @@ end
 
 -- ---- methods ----
 
+-- Takes the model's names for parameters that were given without; the trainer would train nothing if it had none of
+-- them.
+local function learn_names(self, name_of)
+  local known = 0
+  for _, group in ipairs(self._groups) do
+    for i, p in ipairs(group.params) do
+      if name_of[p] then group.names[i], known = name_of[p], known + 1 end
+    end
+  end
+  if known == 0 then
+    options.fail(("%s: none of its parameters is one of the model's, so the model would not be trained; give it "
+      .. "model:parameters(), or only the options"):format(self._what), self.where)
+  end
+end
+
 --- Takes a model's parameters, as the trainer does: declared groups are matched with their names. An optimizer that was
---- made with parameters keeps them and learns their names. Returns the optimizer.
+--- made with parameters keeps them and learns their names; at least one of them must be the model's. Returns the
+--- optimizer.
 function Optimizer:bind(model)
   local names, params, name_of = {}, {}, {}
   for name, p in model:named_parameters() do
     names[#names + 1], params[#params + 1], name_of[p] = name, p, name
+  end
+  if #names == 0 then
+    options.fail(("%s: %s has no parameters to train"):format(self._what, model:signature()), self.where)
   end
   if not self._explicit then
     rawset(self, "_groups", groups_by_pattern(self, names, params))
     rawset(self, "_step", 0)
     return self
   end
-  for _, group in ipairs(self._groups) do
-    for i, p in ipairs(group.params) do group.names[i] = name_of[p] or group.names[i] end
-  end
+  learn_names(self, name_of)
   return self
 end
 
@@ -242,7 +272,7 @@ local function construct(kind, ...)
   o.groups = nil
   local self = setmetatable({
     _kind = kind, _what = what, _values = o, _patterns = patterns, _explicit = params ~= nil, _step = 0,
-    _groups = false,
+    _groups = false, where = core.where(),
   }, meta)
   for i, own in ipairs(patterns) do check_pattern_group(self, i, own) end
   if params then rawset(self, "_groups", groups_as_given(self, params)) end

@@ -1,6 +1,7 @@
 -- Finds where a run went wrong: the first layer whose output, or the first parameter, is not finite.
 local core = require "mnistlua.core"
 local failure = require "mnistlua.failure"
+local options = require "mnistlua.options"
 
 local m = {}
 
@@ -21,7 +22,7 @@ local function bad_layer(model, x)
       wrapped[#wrapped + 1] = { module = module, own = rawget(module, "forward") }
       rawset(module, "forward", function(self, ...)
         local y = forward(self, ...)
-        if not found and not y:isfinite() then
+        if not found and options.kind(y) == "tensor" and y.dtype == "f32" and not y:isfinite() then
           found = ("%s (%s)"):format(name ~= "" and name or "model", tostring(self))
         end
         return y
@@ -37,8 +38,9 @@ end
 
 --- The error that ends a diverged run: step, loss, and the place where the numbers stop being numbers. It is a table
 --- with a `message`, so that the command line can tell it from a failure.
-function m.diverged(run, value, x)
+function m.diverged(run, value)
   local place
+  local x = run.batch_x
   local layer = x and x:isfinite() and bad_layer(run.model, x)
   local parameter = bad_parameter(run.model)
   if x and not x:isfinite() then
@@ -52,7 +54,7 @@ function m.diverged(run, value, x)
     place = "every layer's output is finite, the loss is not"
   end
   local message = ("%sdiverged at step %d (epoch %d): the loss is %s; %s%s")
-    :format(core.where(), run.step, run.epoch, tostring(value), place, run.optimizer
+    :format(core.where(), run.step, run.epoch, value ~= value and "nan" or tostring(value), place, run.optimizer
       and (". The learning rate is %.4g: try a smaller one"):format(run.optimizer.lr) or "")
   return failure.new("diverged", message)
 end

@@ -1,5 +1,6 @@
 -- What a run shows on stderr while it trains: on a terminal one line that is redrawn at most ten times a second, and
 -- one whole line per evaluated epoch that stays; piped, only those lines. Nothing here touches stdout or the numbers.
+local color = require "mnistlua.color"
 local core = require "mnistlua.core"
 
 local m = {}
@@ -8,6 +9,8 @@ local Progress = {}
 Progress.__index = Progress
 
 local redraw_every = 0.1   -- seconds
+
+-- ---- numbers as text ----
 
 --- 71234 -> "71,234".
 function m.thousands(x)
@@ -31,16 +34,23 @@ function m.percent(x)
   return ("%.2f%%"):format(100 * x)
 end
 
-local function general(x) return ("%.6g"):format(x) end
+--- "0.0591"; a loss that has gone astray as "6.53e+46", "nan" without a sign.
+function m.loss(x)
+  if x ~= x then return "nan" end
+  return (math.abs(x) < 1e5 and "%.4f" or "%.3g"):format(x)
+end
+
+local function significant(digits)
+  return function(x) return ("%." .. digits .. "g"):format(x) end
+end
 
 local formats = {
-  ["train.loss"] = function(x) return ("%.4f"):format(x) end,
-  ["lr"] = function(x) return ("%.4g"):format(x) end,
-  ["grad_norm"] = function(x) return ("%.3g"):format(x) end,
-  ["train.acc"] = m.percent,
+  ["train.loss"] = m.loss, ["val.loss"] = m.loss, ["test.loss"] = m.loss,
+  ["train.acc"] = m.percent, ["val.acc"] = m.percent, ["test.acc"] = m.percent,
+  ["lr"] = significant(4), ["grad_norm"] = significant(3),
 }
-formats["val.loss"], formats["test.loss"] = formats["train.loss"], formats["train.loss"]
-formats["val.acc"], formats["test.acc"] = m.percent, m.percent
+
+-- ---- lines ----
 
 -- The metrics of a line, in order; and of one that has to fit a terminal.
 local all = { "train.loss", "train.acc", "val.loss", "val.acc", "test.loss", "test.acc", "grad_norm", "lr" }
@@ -50,7 +60,7 @@ local function describe(metrics, names, own)
   local parts = {}
   local function add(name)
     local value = metrics[name]
-    local format = formats[name] or general
+    local format = formats[name] or significant(6)
     if value then parts[#parts + 1] = name .. " " .. format(value) end
   end
   for _, name in ipairs(names) do add(name) end
@@ -60,17 +70,53 @@ local function describe(metrics, names, own)
   return table.concat(parts, "  ")
 end
 
---- options: terminal (redraw a line), quiet (show nothing), color.
+local function bar(share, width)
+  local full = math.floor(share * width + 0.5)
+  return color.paint("green", ("█"):rep(full)) .. ("░"):rep(width - full)
+end
+
+-- The fields of the redrawn line after the bar, the dearest first.
+local function fields(run)
+  local list, metrics = {}, run.metrics
+  if metrics["train.loss"] then list[#list + 1] = "loss " .. m.loss(metrics["train.loss"]) end
+  local left = run:seconds_left()
+  if left then list[#list + 1] = "ETA " .. m.duration(left) end
+  if metrics["train.acc"] then list[#list + 1] = "acc " .. m.percent(metrics["train.acc"]) end
+  local rate = metrics["images_per_s"]
+  if rate then list[#list + 1] = m.thousands(rate) .. " images/s" end
+  return list
+end
+
+-- The line for a terminal of this width: the bar shrinks first, then whole fields go, the cheapest first.
+local function bar_line(run, width)
+  local head = ("epoch %d/%d "):format(run.epoch, run.epochs)
+  local percent = (" %3.0f%%"):format(100 * run.epoch_progress)
+  local list = fields(run)
+  while true do
+    local tail = percent .. (#list > 0 and "  " or "") .. table.concat(list, "  ")
+    local room = width - #head - #tail
+    if room >= 5 or #list == 0 then
+      return head .. bar(run.epoch_progress, math.max(0, math.min(20, room))) .. tail
+    end
+    list[#list] = nil
+  end
+end
+
+local function epoch_line(run, names)
+  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, names, run.experiment.metrics))
+  local rate = run.metrics["images_per_s"]
+  if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
+  return text .. "  " .. m.duration(run:seconds())
+end
+
+-- ---- the display ----
+
+--- options: terminal (redraw a line), quiet (show nothing).
 function m.new(options)
-  return setmetatable({ options = options, last = 0, drawn = false, started = core.clock() }, Progress)
+  return setmetatable({ options = options, last = 0, drawn = false }, Progress)
 end
 
 local function write(text) io.stderr:write(text) end
-
-local function bar(share, width)
-  local full = math.floor(share * width + 0.5)
-  return ("█"):rep(full) .. ("░"):rep(width - full)
-end
 
 --- Takes the redrawn line away.
 function Progress:clear()
@@ -80,33 +126,14 @@ function Progress:clear()
   end
 end
 
-local function fit(text, width)
-  if utf8.len(text) <= width then return text end
-  return text:sub(1, utf8.offset(text, width + 1) - 1)
-end
-
 --- After every step: redraws the line if it is time.
 function Progress:step(run)
   if not self.options.terminal then return end
   local now = core.clock()
   if now - self.last < redraw_every then return end
   self.last = now
-  local rate = run.metrics["images_per_s"]
-  local left = run:seconds_left()
-  local means = { ["train.loss"] = run.metrics["train.loss"], ["train.acc"] = run.metrics["train.acc"] }
-  local text = ("epoch %d/%d %s %3.0f%%  %s"):format(run.epoch, run.epochs, bar(run.epoch_progress, 20),
-    100 * run.epoch_progress, describe(means, few))
-  if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
-  if left then text = text .. "  ETA " .. m.duration(left) end
-  write("\r" .. fit(text, core.terminal_width() - 1) .. "\27[K")
+  write("\r" .. bar_line(run, core.terminal_width() - 1) .. "\27[K")
   self.drawn = true
-end
-
-local function epoch_line(run, names)
-  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, names, run.experiment.metrics))
-  local rate = run.metrics["images_per_s"]
-  if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
-  return text .. "  " .. m.duration(run:seconds())
 end
 
 --- After an evaluated epoch: a line that stays. On a terminal it leaves out what would not fit.

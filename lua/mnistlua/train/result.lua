@@ -1,4 +1,5 @@
 -- What a run says before and after: the model and data on stderr at its start, the result on stdout at its end.
+local color = require "mnistlua.color"
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local json = require "mnistlua.json"
@@ -9,8 +10,9 @@ local m = {}
 --- Says on stderr what is about to be trained.
 function m.opening(experiment, display)
   for _, note in ipairs(context.notes) do display:message(core.escape(note)) end
-  if context.data == "digits" then
-    display:message "NOTE: training on SYNTHETIC digits, not on MNIST; results say nothing about MNIST."
+  if context.stood_in then
+    display:message(color.paint("yellow",
+      "NOTE: training on SYNTHETIC digits, not on MNIST; results say nothing about MNIST."))
   end
   display:message(("%s: %s parameters, on %s (%d threads, %s)"):format(core.escape(experiment.name),
     progress.thousands(experiment.model:num_parameters()), core.escape(tostring(experiment.data)), core.threads(),
@@ -29,7 +31,7 @@ local function show_part(result, part)
     errors = ("  (%s errors of %s)"):format(progress.thousands(result["test.errors"]),
       progress.thousands(result["test.count"]))
   end
-  line(part .. " accuracy", "%s%s   loss %.4f", progress.percent(acc), errors, loss)
+  line(part .. " accuracy", "%s%s   loss %s", progress.percent(acc), errors, progress.loss(loss))
 end
 
 --- Prints the result on stdout: readable lines, or with `as_json` one JSON object.

@@ -1,9 +1,11 @@
 -- Run: one training in progress, as a loop of one's own and the callbacks see it. It hands out batches, keeps count of
 -- steps, epochs and metrics, evaluates, shows progress, and stops when it is time.
 local core = require "mnistlua.core"
+local dataset = require "mnistlua.data.dataset"
 local events = require "mnistlua.train.events"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
+local sched = require "mnistlua.sched"
 
 local Run = {}
 
@@ -42,7 +44,8 @@ function Run.new(experiment, given)
     seed = given.seed, progress_display = false, deadline = false, on_epoch = false,
     step = 0, epoch = 0, progress = 0, epoch_progress = 0, step_in_epoch = 0,
     metrics = metric_table(e.metrics), train_seconds = 0, images = 0, in_step = false,
-    finished = false,
+    finished = false, working = false, batch_x = false, tested = false,
+    means = metrics.means(), epoch_images = 0, epoch_seconds = 0,
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
   }, Run)
   for _, name in ipairs(e.metrics or {}) do self.wants_grad_norm = self.wants_grad_norm or name == "grad_norm" end
@@ -61,6 +64,12 @@ end
 function Run:attach(progress, deadline, on_epoch)
   self.progress_display, self.deadline, self.on_epoch = progress, deadline or false, on_epoch
   self.started = core.clock()
+end
+
+-- Ends the step that is under way, however the run ended.
+function Run:release()
+  self.in_step, self.batch_x, self.working = false, false, false
+  core.step_end()
 end
 
 -- ---- the course of a run ----
@@ -104,18 +113,19 @@ end
 -- The next batch, with the step's clock, learning rate and counters set; nil at the end of the epoch.
 function Run:begin_step()
   self.step_started = core.clock()
+  self.batch_x = false
   core.step_begin(self.epoch, self.step_in_epoch + 1)
   local x, y = self.loader:next()
   if not x then return nil end
   self.progress = self.step / self.total_steps
   local schedule = self.experiment.schedule
   if schedule then
-    self.optimizer.lr = schedule(self.step, self.progress, {
+    self.optimizer.lr = sched.value(schedule, self.step, self.progress, {
       epoch = self.epoch - 1, epoch_progress = self.step_in_epoch / self.steps_per_epoch,
       steps_per_epoch = self.steps_per_epoch, total_steps = self.total_steps,
     })
   end
-  self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
+  self.step, self.step_in_epoch, self.batch_x = self.step + 1, self.step_in_epoch + 1, x
   if self.optimizer then self.metrics["lr"] = self.optimizer.lr end
   self.in_step = #x
   self:emit "batch_start"
@@ -152,13 +162,14 @@ end
 function Run:end_epoch()
   local due = self.epoch % self.experiment.eval_every == 0 or self.stopping
   local part = rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test"
-  if due and part and not self.interrupted then self:evaluate_part(part) end
+  if due and part and not self.interrupted then self:check_loss(self:evaluate_part(part).loss) end
   if due then self.progress_display:epoch(self) end
   self:emit "epoch_end"
   if self.on_epoch and due then self.on_epoch(self) end
 end
 
-function Run:next_batch()
+local function next_batch(self)
+  if self.finished then return nil end
   if self.in_step then self:end_step() end
   if self.epoch == 0 then self:begin_epoch() end
   if not self.stopping then
@@ -173,6 +184,14 @@ function Run:next_batch()
   end
   self:begin_epoch()
   return self:begin_step()
+end
+
+function Run:next_batch()
+  if self.working then options.fail "run:batches() cannot be used in a callback of the same run" end
+  self.working = true
+  local x, y = next_batch(self)
+  self.working = false
+  return x, y
 end
 
 -- After a loop: if it was left with `break`, closes the step and the epoch that were under way.
@@ -193,10 +212,10 @@ end
 -- ---- one step of the usual kind ----
 
 -- Deals with a loss that is not a number: true if the step is to be skipped, otherwise raises.
-function Run:check_loss(value, x)
+function Run:check_loss(value)
   if value == value and math.abs(value) ~= math.huge then return false end
   if self:emit("diverged", value) == "skip" then return true end
-  self.diverged = require("mnistlua.train.diagnose").diverged(self, value, x)
+  self.diverged = require("mnistlua.train.diagnose").diverged(self, value)
   error(self.diverged, 0)
 end
 
@@ -208,7 +227,15 @@ function Run:count(value, output, y)
   end
 end
 
-function Run:is_classification(output, y) return y.dtype ~= "f32" and output:dim() == 2 end
+function Run:is_classification(output, y)
+  return type(output) == "userdata" and y.dtype ~= "f32" and output:dim() == 2
+end
+
+local function check_scalar(run, loss)
+  if type(loss) == "userdata" and loss:numel() == 1 then return end
+  options.fail(("the loss function must return a tensor of one element, got %s"):format(type(loss) == "userdata"
+    and "one of " .. table.concat(loss.shape, "x") or type(loss)), run.experiment.where)
+end
 
 --- How many rows of output have their greatest value at the label.
 function Run:correct(output, y)
@@ -222,9 +249,10 @@ end
 function Run:train_step(x, y)
   local output = self.model(x)
   local loss = self.loss(output, y)
+  check_scalar(self, loss)
   self:emit("after_forward", loss, output)
   local value = loss:item()
-  if self:check_loss(value, x) then return loss, output end
+  if self:check_loss(value) then return loss, output end
 
   self.optimizer:zero_grad()
   loss:backward()
@@ -253,8 +281,11 @@ end
 -- ---- evaluation ----
 
 --- Loss, accuracy and number of errors of the model, as it is now and without dropout, over a whole dataset. Draws no
---- random number and leaves the training mode as it was.
+--- random number and leaves the training mode as it was. Outputs that are no numbers have no accuracy.
 function Run:evaluate(d)
+  if not dataset.is_dataset(d) then
+    options.fail("run:evaluate: expected a dataset such as run.data.test, got " .. options.show(d))
+  end
   local loader = self.eval_loaders[d] or d:loader { batch = self.experiment.eval_batch }
   self.eval_loaders[d] = loader
   local training, recording = self.model.training, core.recording(false)
@@ -270,16 +301,25 @@ function Run:evaluate(d)
   end
   core.recording(recording)
   if training then self.model:train() end
-  local acc = sums:get "acc"
-  return { loss = sums:get "loss", acc = acc, errors = acc and math.floor((1 - acc) * #d + 0.5), count = #d }
+  local loss, acc = sums:get "loss", sums:get "acc"
+  if loss ~= loss then acc = nil end
+  return { loss = loss, acc = acc, errors = acc and math.floor((1 - acc) * #d + 0.5), count = #d }
 end
 
 --- Evaluates data.val or data.test into metrics "val.loss", "val.acc" and so on, and returns them.
 function Run:evaluate_part(part)
   local result = self:evaluate(rawget(self.data, part))
   self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = result.loss, result.acc
+  if part == "test" then self.tested = { step = self.step, result = result } end
   self:emit("eval_end", part, result)
   return result
+end
+
+--- The test result of the weights as they are at the end: measured, unless the last epoch's evaluation just did.
+function Run:final_test()
+  if not rawget(self.data, "test") then return nil end
+  if self.tested and self.tested.step == self.step then return self.tested.result end
+  return self:evaluate_part "test"
 end
 
 return Run

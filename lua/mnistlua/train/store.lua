@@ -30,7 +30,10 @@ function m.create(out, name)
   local text = context.config and core.read_file(context.config, 1 << 24)
   if text then
     ok, problem = core.write_file(dir .. "/config.lua", text)
-    if not ok then return nil, problem end
+    if not ok then
+      os.remove(dir)
+      return nil, problem
+    end
   end
   return self
 end
