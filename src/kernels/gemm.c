@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "kernels/gemm_micro.h"
 #include "kernels/kernels.h"
+#include "kernels/vec4.h"
 
 enum {
   K_BLOCK = 320, /* a panel of B, [320][16], stays in a 32 KB L1 cache beside one of A, [320][6] */
@@ -21,6 +22,8 @@ enum {
   TILE_COLS = 64,
   TILES_WANTED = 16,       /* smaller products are cut until there are this many tiles ... */
   TILE_MIN_WORK = 1 << 18, /* ... or they are smaller than twice this many multiply-adds */
+  SWAP_LIMIT = 1 << 19,    /* elements of a result that may be computed transposed and turned at the end */
+  TURN_ROWS = 16,          /* rows of it that a thread turns at a time */
   PACK_CHUNK = 1 << 14     /* floats that a thread packs at a time */
 };
 
@@ -33,6 +36,7 @@ typedef struct gemm {
   int64_t m, n, k;
   int64_t k_block;
   float *packed_a, *packed_b;
+  bool direct_a;                    /* A's rows are contiguous: only a last panel of fewer than mr rows is packed */
   /* the stage: rows i0.., columns j0.., products p0.. */
   int64_t i0, j0, p0, rows, cols, depth;
   int64_t a_panels, b_panels;       /* in this stage */
@@ -61,11 +65,23 @@ static int64_t packed_b_floats(int64_t n, int64_t depth) {
   return round_up(min64(round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
 }
 
-size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
-  if (m <= 0 || n <= 0 || k <= 0) return 0;
+static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
   const int64_t depth = min64(k, BLOCKS_PER_STAGE * block_of(k));
   const int64_t rows = min64(m, M_STAGE);
-  return (size_t)(packed_b_floats(n, depth) + round_up(rows, ML_MICRO_MAX_ROWS) * depth);
+  return packed_b_floats(n, depth) + round_up(round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
+}
+
+/* Whether c is computed as the transpose of b^T a^T where that saves packing: a layer's product x W^T reads W, the
+ * larger operand, along its rows, so W can be the one that is not packed. Elements are the same chains of operations
+ * either way. */
+static bool may_swap(int64_t m, int64_t n) { return n > m && m * n <= SWAP_LIMIT; }
+
+size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
+  if (m <= 0 || n <= 0 || k <= 0) return 0;
+  const int64_t plain = packing_floats(m, n, k);
+  if (!may_swap(m, n)) return (size_t)plain;
+  const int64_t swapped = packing_floats(n, m, k) + m * n;
+  return (size_t)(swapped > plain ? swapped : plain);
 }
 
 /* ---- packing ---- */
@@ -84,34 +100,53 @@ static void pack_b(const gemm *g, int64_t panel) {
   ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
 }
 
+/* The first panel of A that has to be packed. */
+static int64_t first_packed_a(const gemm *g) {
+  if (!g->direct_a) return 0;
+  return g->rows % g->micro->mr == 0 ? g->a_panels : g->a_panels - 1;
+}
+
 /* Packs a group of panels: B's first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
   const int64_t begin = chunk * g->pack_group;
-  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels);
+  const int64_t skipped = first_packed_a(g);
+  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - skipped);
   for (int64_t i = begin; i < end; i++) {
     if (i < g->pack_b_panels) {
       pack_b(g, i);
     } else {
-      pack_a(g, i - g->pack_b_panels);
+      pack_a(g, skipped + i - g->pack_b_panels);
     }
   }
 }
 
 /* ---- multiplying ---- */
 
+/* The panels of A that lie in memory as they are read, or their packed copy; p counts in the stage. */
+static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b,
+                      const float *bias, int64_t depth, bool add) {
+  const ml_micro *micro = g->micro;
+  if (a_panel < first_packed_a(g)) {
+    const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
+    micro->run_rows(c, ldc, rows, g->a.row, b, bias, depth, add);
+  } else {
+    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, bias, depth, add);
+  }
+}
+
 /* An edge tile of rows x cols: the whole tile into a buffer, then the part that exists into c, by the same formula as
  * in the register kernel. */
-static void run_edge(const ml_micro *micro, float *c, int64_t ldc, const float *a, const float *b, const float *bias,
-                     int64_t k, bool add, int64_t rows, int64_t cols) {
+static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const float *b, const float *bias,
+                     int64_t depth, bool add, int64_t rows, int64_t cols) {
   _Alignas(64) float tile[ML_MICRO_MAX_ROWS * ML_MICRO_MAX_COLS];
-  micro->run(tile, micro->nr, a, b, NULL, k, false);
+  run_micro(g, tile, g->micro->nr, a_panel, p, b, NULL, depth, false);
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < cols; j++) {
-      float v = tile[i * micro->nr + j];
-      if (add) v = c[i * ldc + j] + v;
+      float v = tile[i * g->micro->nr + j];
+      if (add) v = c[i * g->ldc + j] + v;
       if (bias) v += bias[j];
-      c[i * ldc + j] = v;
+      c[i * g->ldc + j] = v;
     }
   }
 }
@@ -120,15 +155,14 @@ static void run_edge(const ml_micro *micro, float *c, int64_t ldc, const float *
 static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t p, int64_t depth) {
   const ml_micro *micro = g->micro;
   const int64_t i = g->i0 + a_panel * micro->mr, j = g->j0 + b_panel * micro->nr;
-  const float *a = g->packed_a + (a_panel * g->depth + p) * micro->mr;
   const float *b = g->packed_b + (b_panel * g->depth + p) * micro->nr;
   const bool add = g->p0 + p > 0, last = g->p0 + p + depth == g->k;
   const float *bias = last && g->bias ? g->bias + j : NULL;
   float *c = g->c + i * g->ldc + j;
   if (i + micro->mr <= g->m && j + micro->nr <= g->n) {
-    micro->run(c, g->ldc, a, b, bias, depth, add);
+    run_micro(g, c, g->ldc, a_panel, p, b, bias, depth, add);
   } else {
-    run_edge(micro, c, g->ldc, a, b, bias, depth, add, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
+    run_edge(g, c, a_panel, p, b, bias, depth, add, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
   }
 }
 
@@ -180,10 +214,12 @@ static void run_stage(gemm *g, bool fresh_b) {
   g->a_panels = ceil_div(g->rows, g->micro->mr);
   g->b_panels = ceil_div(g->cols, g->micro->nr);
   g->pack_b_panels = fresh_b ? g->b_panels : 0;
-  const int64_t panels = g->pack_b_panels + g->a_panels;
-  const int64_t floats = (g->rows + (fresh_b ? g->cols : 0)) * g->depth;
-  g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
-  run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+  const int64_t packed_a = g->a_panels - first_packed_a(g), panels = g->pack_b_panels + packed_a;
+  const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
+  if (panels > 0) {
+    g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
+    run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+  }
   plan_tiles(g);
   run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
 }
@@ -191,6 +227,51 @@ static void run_stage(gemm *g, bool fresh_b) {
 static void run_without_products(float *c, int64_t ldc, const float *bias, int64_t m, int64_t n) {
   for (int64_t i = 0; i < m; i++) {
     for (int64_t j = 0; j < n; j++) c[i * ldc + j] = bias ? bias[j] : 0.0f;
+  }
+}
+
+static void run_stages(gemm *g, float *work) {
+  g->direct_a = g->a.col == 1;
+  g->k_block = block_of(g->k);
+  const int64_t depth = min64(g->k, BLOCKS_PER_STAGE * g->k_block);
+  g->packed_b = work;
+  g->packed_a = work + packed_b_floats(g->n, depth);
+  for (g->j0 = 0; g->j0 < g->n; g->j0 += N_STAGE) {
+    g->cols = min64(N_STAGE, g->n - g->j0);
+    for (g->p0 = 0; g->p0 < g->k; g->p0 += depth) {
+      g->depth = min64(depth, g->k - g->p0);
+      for (g->i0 = 0; g->i0 < g->m; g->i0 += M_STAGE) {
+        g->rows = min64(M_STAGE, g->m - g->i0);
+        run_stage(g, g->i0 == 0);
+      }
+    }
+  }
+}
+
+/* ---- the transposed way ---- */
+
+typedef struct turn {
+  float *c;
+  int64_t ldc;
+  const float *t, *bias; /* t[j * m + i] is c's element (i, j) without its bias */
+  int64_t m, n;
+} turn;
+
+static void turn_rows(void *ctx, int64_t begin, int64_t end) {
+  const turn *t = ctx;
+  const int64_t whole_i = begin + (end - begin) / 4 * 4, whole_j = t->n / 4 * 4;
+  for (int64_t j = 0; j < whole_j; j += 4) {
+    for (int64_t i = begin; i < whole_i; i += 4) {
+      ml_vec4_transpose(t->c + i * t->ldc + j, t->ldc, t->t + j * t->m + i, t->m);
+    }
+    for (int64_t i = whole_i; i < end; i++) {
+      for (int64_t l = j; l < j + 4; l++) t->c[i * t->ldc + l] = t->t[l * t->m + i];
+    }
+  }
+  for (int64_t i = begin; i < end; i++) {
+    for (int64_t j = whole_j; j < t->n; j++) t->c[i * t->ldc + j] = t->t[j * t->m + i];
+    if (!t->bias) continue;
+    for (int64_t j = 0; j < t->n; j++) t->c[i * t->ldc + j] += t->bias[j];
   }
 }
 
@@ -202,18 +283,18 @@ void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias,
     return;
   }
   gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .bias = bias, .m = m, .n = n, .k = k};
-  g.k_block = block_of(k);
-  const int64_t depth = min64(k, BLOCKS_PER_STAGE * g.k_block);
-  g.packed_b = work;
-  g.packed_a = work + packed_b_floats(n, depth);
-  for (g.j0 = 0; g.j0 < n; g.j0 += N_STAGE) {
-    g.cols = min64(N_STAGE, n - g.j0);
-    for (g.p0 = 0; g.p0 < k; g.p0 += depth) {
-      g.depth = min64(depth, k - g.p0);
-      for (g.i0 = 0; g.i0 < m; g.i0 += M_STAGE) {
-        g.rows = min64(M_STAGE, m - g.i0);
-        run_stage(&g, g.i0 == 0);
-      }
-    }
+  if (!may_swap(m, n) || b.row != 1) {
+    run_stages(&g, work);
+    return;
   }
+  turn t = {.c = c, .ldc = ldc, .t = work + packing_floats(n, m, k), .bias = bias, .m = m, .n = n};
+  g.c = work + packing_floats(n, m, k);
+  g.ldc = m;
+  g.a = (ml_matrix){b.data, b.col, b.row};
+  g.b = (ml_matrix){a.data, a.col, a.row};
+  g.bias = NULL;
+  g.m = n;
+  g.n = m;
+  run_stages(&g, work);
+  ml_pool_for(turn_rows, &t, m, TURN_ROWS);
 }

@@ -7,8 +7,14 @@
 
 enum { MR = 12, NR = 32 };
 
-static void run(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add) {
+/* a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three (+0, +row, +2 row are
+ * addressing modes), so that pointers and sums fit the registers. */
+static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
+                                                       const float *b, const float *bias, int64_t k, bool add) {
+  const float *rows[MR / 3];
   __m512 s[MR][2];
+#pragma GCC unroll 4
+  for (int g = 0; g < MR / 3; g++) rows[g] = a + 3 * g * row;
 #pragma GCC unroll 12
   for (int i = 0; i < MR; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
 #pragma GCC unroll 2
@@ -16,10 +22,12 @@ static void run(float *c, int64_t ldc, const float *a, const float *b, const flo
     const __m512 b0 = _mm512_loadu_ps(b + p * NR), b1 = _mm512_loadu_ps(b + p * NR + 16);
 #pragma GCC unroll 12
     for (int i = 0; i < MR; i++) {
-      const __m512 ai = _mm512_set1_ps(a[p * MR + i]);
+      const __m512 ai = _mm512_set1_ps(*(rows[i / 3] + i % 3 * row));
       s[i][0] = _mm512_fmadd_ps(ai, b0, s[i][0]);
       s[i][1] = _mm512_fmadd_ps(ai, b1, s[i][1]);
     }
+#pragma GCC unroll 4
+    for (int g = 0; g < MR / 3; g++) rows[g] += step;
   }
 #pragma GCC unroll 12
   for (int i = 0; i < MR; i++) {
@@ -33,5 +41,14 @@ static void run(float *c, int64_t ldc, const float *a, const float *b, const flo
   }
 }
 
-const ml_micro ml_micro_avx512 = {MR, NR, run};
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add) {
+  tile(c, ldc, a, 1, MR, b, bias, k, add);
+}
+
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, const float *bias, int64_t k,
+                     bool add) {
+  tile(c, ldc, a, lda, 1, b, bias, k, add);
+}
+
+const ml_micro ml_micro_avx512 = {MR, NR, run_packed, run_rows};
 #endif

@@ -1,7 +1,8 @@
 /* The seam between the matrix product's blocking (gemm.c), its packing (gemm_pack.c) and the register kernels, one per
  * instruction set. Internal to src/kernels.
  *
- * A register kernel multiplies one packed panel of A, [k][mr], by one packed panel of B, [k][nr]. Panels are padded
+ * A register kernel multiplies one panel of A, mr rows, by one packed panel of B, [k][nr]. A's panel is packed, [k][mr],
+ * unless its rows lie contiguous anyway. Panels are padded
  * with zeros to their full width, so there is one kernel and no tail code: an edge tile is computed whole into a small
  * buffer, of which gemm.c copies the part that exists. Every output element is thus the same chain of operations
  * wherever it lies. */
@@ -19,7 +20,11 @@ typedef struct ml_micro {
 
   /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j];
    * c[i, j] = (add ? c[i, j] + s[i, j] : s[i, j]) + bias[j]; bias may be NULL. c has the row stride ldc. */
-  void (*run)(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add);
+  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add);
+
+  /* The same sums for mr rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
+  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, const float *bias, int64_t k,
+                   bool add);
 } ml_micro;
 
 extern const ml_micro ml_micro_portable;

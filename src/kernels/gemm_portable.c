@@ -8,13 +8,15 @@
 
 enum { MR = 4, NR = 8 };
 
-static void run(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add) {
+/* a[p, i] lies at a[i * row + p * step]. */
+static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
+                                                       const float *b, const float *bias, int64_t k, bool add) {
   ml_vec4 s[MR][2] = {0};
-  for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+  for (int64_t p = 0; p < k; p++, a += step, b += NR) {
     const ml_vec4 b0 = ml_vec4_load(b), b1 = ml_vec4_load(b + 4);
     for (int i = 0; i < MR; i++) {
-      s[i][0] += a[i] * b0;
-      s[i][1] += a[i] * b1;
+      s[i][0] += a[i * row] * b0;
+      s[i][1] += a[i * row] * b1;
     }
   }
   for (int i = 0; i < MR; i++) {
@@ -28,4 +30,13 @@ static void run(float *c, int64_t ldc, const float *a, const float *b, const flo
   }
 }
 
-const ml_micro ml_micro_portable = {MR, NR, run};
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add) {
+  tile(c, ldc, a, 1, MR, b, bias, k, add);
+}
+
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, const float *bias, int64_t k,
+                     bool add) {
+  tile(c, ldc, a, lda, 1, b, bias, k, add);
+}
+
+const ml_micro ml_micro_portable = {MR, NR, run_packed, run_rows};

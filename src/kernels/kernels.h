@@ -29,7 +29,7 @@ typedef struct ml_matrix {
 size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
 /* c[m,n] = a[m,k] b[k,n] + bias[n]; bias may be NULL. c is row-major with leading dimension ldc and is overwritten.
- * work has ml_gemm_workspace(m, n, k) floats (at most 9.2 MB, however large the product), 64-byte aligned. k of 0 gives
+ * work has ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the product), 64-byte aligned. k of 0 gives
  * the bias or zeros. A row of c does not depend on m: computed alone or among others, it has the same bits. */
 void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k,
              float *work);
