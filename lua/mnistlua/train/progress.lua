@@ -52,18 +52,17 @@ local formats = {
 
 -- ---- lines ----
 
--- The metrics of a line, in order; and of one that has to fit a terminal.
+-- The metrics of a whole line, in order.
 local all = { "train.loss", "train.acc", "val.loss", "val.acc", "test.loss", "test.acc", "grad_norm", "lr" }
-local few = { "train.loss", "train.acc", "val.acc", "test.acc", "grad_norm" }
 
-local function describe(metrics, names, own)
+local function describe(metrics, own)
   local parts = {}
   local function add(name)
     local value = metrics[name]
     local format = formats[name] or significant(6)
     if value then parts[#parts + 1] = name .. " " .. format(value) end
   end
-  for _, name in ipairs(names) do add(name) end
+  for _, name in ipairs(all) do add(name) end
   for _, name in ipairs(own or {}) do
     if name:find "^user%." then add(name) end
   end
@@ -102,11 +101,28 @@ local function bar_line(run, width)
   end
 end
 
-local function epoch_line(run, names)
-  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, names, run.experiment.metrics))
+local function whole_epoch_line(run)
+  local text = ("epoch %d/%d  %s"):format(run.epoch, run.epochs, describe(run.metrics, run.experiment.metrics))
   local rate = run.metrics["images_per_s"]
   if rate then text = text .. ("  %s images/s"):format(m.thousands(rate)) end
   return text .. "  " .. m.duration(run:seconds())
+end
+
+-- The same for a terminal of this width: short names, and as many fields as fit, the dearest first.
+local function short_epoch_line(run, width)
+  local metrics = run.metrics
+  local list = { ("epoch %d/%d"):format(run.epoch, run.epochs) }
+  local function add(name, value, format)
+    local text = value and name .. format(value)
+    if text and #table.concat(list, "  ") + 2 + #text <= width then list[#list + 1] = text end
+  end
+  add("loss ", metrics["train.loss"], m.loss)
+  add("acc ", metrics["train.acc"], m.percent)
+  add("val.acc ", metrics["val.acc"], m.percent)
+  if not metrics["val.acc"] then add("test.acc ", metrics["test.acc"], m.percent) end
+  add("", run:seconds(), m.duration)
+  add("", metrics["images_per_s"], function(rate) return m.thousands(rate) .. " images/s" end)
+  return table.concat(list, "  ")
 end
 
 -- ---- the display ----
@@ -140,8 +156,8 @@ end
 function Progress:epoch(run)
   if self.options.quiet then return end
   self:clear()
-  local text = epoch_line(run, all)
-  if self.options.terminal and utf8.len(text) > core.terminal_width() then text = epoch_line(run, few) end
+  local text, width = whole_epoch_line(run), core.terminal_width()
+  if self.options.terminal and #text > width then text = short_epoch_line(run, width) end
   write(text .. "\n")
 end
 

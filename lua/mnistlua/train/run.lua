@@ -162,7 +162,11 @@ end
 function Run:end_epoch()
   local due = self.epoch % self.experiment.eval_every == 0 or self.stopping
   local part = rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test"
-  if due and part and not self.interrupted then self:check_loss(self:evaluate_part(part).loss) end
+  if due and part and not self.interrupted then
+    self:check_loss(self:evaluate_part(part).loss)
+  elseif part then
+    self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = nil, nil    -- those of an earlier epoch
+  end
   if due then self.progress_display:epoch(self) end
   self:emit "epoch_end"
   if self.on_epoch and due then self.on_epoch(self) end
