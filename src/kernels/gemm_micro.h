@@ -1,11 +1,10 @@
 /* The seam between the matrix product's blocking (gemm.c), its packing (gemm_pack.c) and the register kernels, one per
  * instruction set. Internal to src/kernels.
  *
- * A register kernel multiplies one panel of A, mr rows, by one packed panel of B, [k][nr]. A's panel is packed, [k][mr],
- * unless its rows lie contiguous anyway. Panels are padded
- * with zeros to their full width, so there is one kernel and no tail code: an edge tile is computed whole into a small
- * buffer, of which gemm.c copies the part that exists. Every output element is thus the same chain of operations
- * wherever it lies. */
+ * A register kernel multiplies one panel of A, mr rows, by one packed panel of B, [k][nr]. A's panel is packed, too,
+ * as [k][mr], unless its rows lie contiguous anyway. Packed panels are padded with zeros to full width, so there is one
+ * kernel and no tail code: an edge tile is computed whole into a small buffer, of which gemm.c copies the part that
+ * exists. Every output element is thus the same chain of operations wherever it lies. */
 #ifndef ML_GEMM_MICRO_H
 #define ML_GEMM_MICRO_H
 
