@@ -56,9 +56,10 @@ local library = debug.getinfo(1, "S").source:match "^@(.*/)options%.lua$" or ""
 
 -- Whether a position in a message is in the library; Lua cuts long names as "...rk/lua/mnistlua/nn/linear.lua".
 local function is_own(file)
-  local name = file:gsub("^%.%.%.", "")
-  local inside = name:match "mnistlua/([%w_/]+%.lua)$"
-  return inside ~= nil and (library .. inside):sub(-#name) == name
+  local cut = file:match "^%.%.%.(.*)$"
+  if not cut then return library ~= "" and file:sub(1, #library) == library end
+  local inside = cut:match "mnistlua/([%w_/]+%.lua)$"
+  return inside ~= nil and (library .. inside):sub(-#cut) == cut and core.exists(library .. inside)
 end
 
 --- A message handler for xpcall. What the core refused while no script was running begins with a line of the library;

@@ -8,6 +8,9 @@ config() { tiny "e.data = $1" >data.lua; }
 
 check "no MNIST: what to do" 1 err='MNIST is not in .*make data.*--data-dir.*--data digits' lines=1 -- \
   "$program" "$root/configs/mlp512.lua" --data-dir nowhere
+ln -s "$root" mnistlua
+check "the same from a folder named like the program's" 1 err='mnistlua/configs/mlp512.lua:[0-9]+: MNIST is not in' lines=1 -- \
+  "$program" mnistlua/configs/mlp512.lua --data-dir nowhere
 check "--data digits in place of MNIST, and says so" 0 err='SYNTHETIC' out='^data +synthetic digits' -- \
   "$program" "$root/configs/mlp512.lua" --data digits --data-dir nowhere epochs=1 hidden='{16}'
 
