@@ -238,14 +238,6 @@ end
 
 -- ---- how it ends ----
 
--- A mistake that was noticed in the library while no line of the script was running is told at the config instead; a
--- defect of the library itself keeps its place.
-local function without_library_position(text)
-  local inside = core.root .. "/lua/mnistlua/"
-  if text:sub(1, #inside) ~= inside or text:find("attempt to", 1, true) then return text end
-  return (text:gsub("^.-:%d+: ", (context.config or "mnistlua"):gsub("%%", "%%%%") .. ": ", 1))
-end
-
 -- One line for whatever an error value is: strings, tables with a message, nil, and what fails to say what it is.
 local function describe(problem)
   if failure.is(problem) then return problem.message end
@@ -255,7 +247,7 @@ local function describe(problem)
   if type(problem) ~= "string" and not (ok and type(meta) == "table" and meta.__tostring) then
     return "an error value of type " .. type(problem)
   end
-  return without_library_position((text:gsub("%s*\n%s*", " ")))
+  return (text:gsub("%s*\n%s*", " "))
 end
 
 -- A config that ignores nil, message stumbles over the nil sooner or later; then what it ignored is the message.

@@ -3,7 +3,7 @@ local core = require "mnistlua.core"
 
 local m = { enabled = false }
 
-local codes = { red = 31, green = 32, yellow = 33, bold = 1, dim = 2 }
+local codes = { red = 31, green = 32, yellow = 33 }
 
 --- Decides for stderr: mode is "auto", "always" or "never".
 function m.choose(mode)
@@ -12,7 +12,7 @@ function m.choose(mode)
   m.enabled = mode == "always" or mode == "auto" and wanted
 end
 
---- text in a colour ("red", "green", "yellow", "bold", "dim"), or as it is where colours are off.
+--- text in a colour ("red", "green", "yellow"), or as it is where colours are off.
 function m.paint(name, text)
   if not m.enabled then return text end
   return ("\27[%dm%s\27[0m"):format(codes[name], text)

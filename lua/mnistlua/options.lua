@@ -17,8 +17,7 @@ local m = {}
 
 --- Raises `message` at the line of the script that is running; `where` (text like "configs/a.lua:14: ") replaces it.
 function m.fail(message, where)
-  where = where or m.where()
-  if where == "" and context.config then where = context.config .. ": " end
+  if (where or "") == "" then where = m.where() end
   error(where .. message, 0)
 end
 
@@ -41,14 +40,15 @@ local function made_at(value)
 end
 
 --- The place that a message raised now begins with ("configs/a.lua:14: "): the line of the script that is running;
---- where none is, the line that made the innermost object at work, which is the first argument of its methods; "" for
---- none. Costs nothing until something is wrong.
+--- where none is, the line that made the innermost object at work, which is the first argument of its methods; failing
+--- that the config's name, "" without one. Costs nothing until something is wrong.
 function m.where()
   local where, level = core.where(), 2
   while where == "" and level < deepest and debug.getinfo(level, "l") do
     local _, first = debug.getlocal(level, 1)
     where, level = made_at(first) or "", level + 1
   end
+  if where == "" and context.config then return context.config .. ": " end
   return where
 end
 
@@ -69,7 +69,7 @@ function m.located(problem)
   local file, what = problem:match "^([^\n:]+):%d+: (.*)$"
   if not file or what:find "^attempt to " or not is_own(file) then return problem end
   local where = m.where()
-  return where ~= "" and where .. what or problem
+  return (where ~= "" and where or "mnistlua: ") .. what
 end
 
 -- ---- kinds of values ----
