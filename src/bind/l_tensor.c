@@ -80,6 +80,12 @@ static int get_requires_grad(lua_State *L) {
   return 1;
 }
 
+/* As PyTorch's is_leaf: false for what was computed from others with a gradient to pass on. */
+static int get_is_leaf(lua_State *L) {
+  lua_pushboolean(L, l_tensor(L, 1)->node == NULL);
+  return 1;
+}
+
 static int set_grad(lua_State *L) {
   ml_tensor *t = l_tensor(L, 1);
   if (!lua_isnil(L, 3)) return l_bad(L, 3, "grad", "nil (a gradient can only be dropped)");
@@ -108,6 +114,7 @@ static const struct field {
   { "dtype",         get_dtype,         NULL              },
   { "grad",          get_grad,          set_grad          },
   { "requires_grad", get_requires_grad, set_requires_grad },
+  { "is_leaf",       get_is_leaf,       NULL              },
 };
 
 static const struct field *find_field(const char *name) {
@@ -118,7 +125,7 @@ static const struct field *find_field(const char *name) {
 }
 
 static int unknown_name(lua_State *L, const char *name) {
-  static const char *const names[] = { "shape", "dtype", "grad", "requires_grad", NULL };
+  static const char *const names[] = { "shape", "dtype", "grad", "requires_grad", "is_leaf", NULL };
   const char *guess = l_suggest(L, name, names);
   if (!*guess) guess = l_suggest_key(L, name, lua_upvalueindex(1));
   return l_raise(L, "a Tensor has no field or method '%.60s'%s", name, guess);

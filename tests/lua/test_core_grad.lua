@@ -14,6 +14,19 @@ function TestCoreGrad:tearDown()
   core.recording(true)
 end
 
+function TestCoreGrad:testWhatIsALeaf()
+  local w = leaf { 1, 2 }
+  lu.assertTrue(w.is_leaf)
+  lu.assertTrue(core.tensor({ 1, 2 }).is_leaf)
+  lu.assertFalse((w * 2).is_leaf)
+  lu.assertFalse(w:rows(1, 1).is_leaf)
+  lu.assertTrue(w:detach().is_leaf)
+  core.recording(false)
+  lu.assertTrue((w * 2).is_leaf)
+  core.recording(true)
+  lu.assertFalse(pcall(function() w.is_leaf = false end))
+end
+
 function TestCoreGrad:testBackwardFillsLeaves()
   local w, b, x = leaf { { 1, 2 }, { 3, 4 } }, leaf { 10, 20 }, core.tensor { { 1, 1 } }
   core.linear(x, w, b):sum():backward()

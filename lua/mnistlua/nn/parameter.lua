@@ -1,16 +1,10 @@
 -- nn.Parameter: marks the tensors that training changes. nn.Module asks `is` to find them among its fields, because a
 -- tensor that was computed from a parameter wants a gradient too and is not one.
-local core = require "mnistlua.core"
 local options = require "mnistlua.options"
 
 local m = {}
 
 local marked = setmetatable({}, { __mode = "k" })
-
---- Whether an f32 tensor was computed from others with a gradient to pass on: training cannot change such a value.
-function m.is_computed(tensor)
-  return tensor.requires_grad and not pcall(core.grad_norm, { tensor })
-end
 
 --- Marks a tensor as a parameter, to be trained: it wants a gradient, and a module that it is assigned to owns it.
 --- Returns the tensor.
@@ -19,7 +13,7 @@ function m.mark(tensor)
     options.fail("nn.Parameter: expected a tensor, got " .. options.show(tensor))
   end
   tensor:requires_grad_(true)
-  if m.is_computed(tensor) then
+  if not tensor.is_leaf then
     options.fail "nn.Parameter: the tensor is computed from others that want a gradient; use :detach() or ml.no_grad"
   end
   marked[tensor] = true

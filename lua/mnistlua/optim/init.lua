@@ -104,7 +104,7 @@ local function check_tensor(what, i, p, seen)
   if not p.requires_grad and not parameter.is(p) then
     fail("%s: parameter %d does not require a gradient; write nn.Parameter(t)", what, i)
   end
-  if parameter.is_computed(p) then
+  if not p.is_leaf then
     fail("%s: parameter %d is computed from others, it cannot be optimized; use nn.Parameter(t:detach())", what, i)
   end
   seen[p] = { i, what }
