@@ -32,7 +32,7 @@ typedef struct gemm {
   float *c;
   int64_t ldc;
   ml_matrix a, b;
-  const float *bias;
+  ml_epilogue epilogue;
   int64_t m, n, k;
   int64_t k_block;
   float *packed_a, *packed_b;
@@ -124,29 +124,29 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
 /* ---- multiplying ---- */
 
 /* The panels of A that lie in memory as they are read, or their packed copy; p counts in the stage. */
-static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b,
-                      const float *bias, int64_t depth, bool add) {
+static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b, int64_t depth,
+                      ml_finish f) {
   const ml_micro *micro = g->micro;
   if (a_panel < first_packed_a(g)) {
     const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
-    micro->run_rows(c, ldc, rows, g->a.row, b, bias, depth, add);
+    micro->run_rows(c, ldc, rows, g->a.row, b, depth, f);
   } else {
-    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, bias, depth, add);
+    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, depth, f);
   }
 }
 
 /* An edge tile of rows x cols: the whole tile into a buffer, then the part that exists into c, by the same formula as
  * in the register kernel. */
-static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const float *b, const float *bias,
-                     int64_t depth, bool add, int64_t rows, int64_t cols) {
+static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const float *b, int64_t depth, ml_finish f,
+                     int64_t rows, int64_t cols) {
   _Alignas(64) float tile[ML_MICRO_MAX_ROWS * ML_MICRO_MAX_COLS];
-  run_micro(g, tile, g->micro->nr, a_panel, p, b, NULL, depth, false);
+  run_micro(g, tile, g->micro->nr, a_panel, p, b, depth, (ml_finish){.add = false});
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < cols; j++) {
       float v = tile[i * g->micro->nr + j];
-      if (add) v = c[i * g->ldc + j] + v;
-      if (bias) v += bias[j];
-      c[i * g->ldc + j] = v;
+      if (f.add) v = c[i * g->ldc + j] + v;
+      if (f.bias) v += f.bias[j];
+      c[i * g->ldc + j] = f.relu && v < 0.0f ? 0.0f : v;
     }
   }
 }
@@ -156,13 +156,15 @@ static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t 
   const ml_micro *micro = g->micro;
   const int64_t i = g->i0 + a_panel * micro->mr, j = g->j0 + b_panel * micro->nr;
   const float *b = g->packed_b + (b_panel * g->depth + p) * micro->nr;
-  const bool add = g->p0 + p > 0, last = g->p0 + p + depth == g->k;
-  const float *bias = last && g->bias ? g->bias + j : NULL;
+  const bool last = g->p0 + p + depth == g->k;
+  const ml_finish f = {.add = g->p0 + p > 0,
+                       .relu = last && g->epilogue.relu,
+                       .bias = last && g->epilogue.bias ? g->epilogue.bias + j : NULL};
   float *c = g->c + i * g->ldc + j;
   if (i + micro->mr <= g->m && j + micro->nr <= g->n) {
-    run_micro(g, c, g->ldc, a_panel, p, b, bias, depth, add);
+    run_micro(g, c, g->ldc, a_panel, p, b, depth, f);
   } else {
-    run_edge(g, c, a_panel, p, b, bias, depth, add, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
+    run_edge(g, c, a_panel, p, b, depth, f, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
   }
 }
 
@@ -224,9 +226,14 @@ static void run_stage(gemm *g, bool fresh_b) {
   run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
 }
 
-static void run_without_products(float *c, int64_t ldc, const float *bias, int64_t m, int64_t n) {
+static float finish(float v, ml_epilogue e, int64_t j) {
+  if (e.bias) v += e.bias[j];
+  return e.relu && v < 0.0f ? 0.0f : v;
+}
+
+static void run_without_products(float *c, int64_t ldc, ml_epilogue e, int64_t m, int64_t n) {
   for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++) c[i * ldc + j] = bias ? bias[j] : 0.0f;
+    for (int64_t j = 0; j < n; j++) c[i * ldc + j] = finish(0.0f, e, j);
   }
 }
 
@@ -253,7 +260,8 @@ static void run_stages(gemm *g, float *work) {
 typedef struct turn {
   float *c;
   int64_t ldc;
-  const float *t, *bias; /* t[j * m + i] is c's element (i, j) without its bias */
+  const float *t; /* t[j * m + i] is c's element (i, j) before the epilogue */
+  ml_epilogue epilogue;
   int64_t m, n;
 } turn;
 
@@ -270,29 +278,28 @@ static void turn_rows(void *ctx, int64_t begin, int64_t end) {
   }
   for (int64_t i = begin; i < end; i++) {
     for (int64_t j = whole_j; j < t->n; j++) t->c[i * t->ldc + j] = t->t[j * t->m + i];
-    if (!t->bias) continue;
-    for (int64_t j = 0; j < t->n; j++) t->c[i * t->ldc + j] += t->bias[j];
+    for (int64_t j = 0; j < t->n; j++) t->c[i * t->ldc + j] = finish(t->c[i * t->ldc + j], t->epilogue, j);
   }
 }
 
-void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k,
+void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
              float *work) {
   if (m <= 0 || n <= 0) return;
   if (k <= 0) {
-    run_without_products(c, ldc, bias, m, n);
+    run_without_products(c, ldc, e, m, n);
     return;
   }
-  gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .bias = bias, .m = m, .n = n, .k = k};
+  gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .epilogue = e, .m = m, .n = n, .k = k};
   if (!may_swap(m, n) || b.row != 1) {
     run_stages(&g, work);
     return;
   }
-  turn t = {.c = c, .ldc = ldc, .t = work + packing_floats(n, m, k), .bias = bias, .m = m, .n = n};
+  turn t = {.c = c, .ldc = ldc, .t = work + packing_floats(n, m, k), .epilogue = e, .m = m, .n = n};
   g.c = work + packing_floats(n, m, k);
   g.ldc = m;
   g.a = (ml_matrix){b.data, b.col, b.row};
   g.b = (ml_matrix){a.data, a.col, a.row};
-  g.bias = NULL;
+  g.epilogue = ML_NO_EPILOGUE;
   g.m = n;
   g.n = m;
   run_stages(&g, work);

@@ -14,16 +14,21 @@
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
 
+/* What becomes of a tile's sums s, in this order: v = add ? c + s : s; v += bias[j] unless NULL; v = relu ? max(v, 0) : v,
+ * a NaN staying one; c = v. */
+typedef struct ml_finish {
+  bool add, relu;
+  const float *bias; /* of the tile's first column */
+} ml_finish;
+
 typedef struct ml_micro {
   int mr, nr; /* mr divides ML_MICRO_MAX_ROWS and is even; nr divides ML_MICRO_MAX_COLS and is a multiple of 4 */
 
-  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j];
-   * c[i, j] = (add ? c[i, j] + s[i, j] : s[i, j]) + bias[j]; bias may be NULL. c has the row stride ldc. */
-  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, const float *bias, int64_t k, bool add);
+  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc. */
+  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, ml_finish f);
 
   /* The same sums for mr rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
-  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, const float *bias, int64_t k,
-                   bool add);
+  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, ml_finish f);
 } ml_micro;
 
 extern const ml_micro ml_micro_portable;

@@ -28,10 +28,19 @@ typedef struct ml_matrix {
 /* Floats of workspace that ml_gemm wants for these sizes. */
 size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k);
 
-/* c[m,n] = a[m,k] b[k,n] + bias[n]; bias may be NULL. c is row-major with leading dimension ldc and is overwritten.
- * work has ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the product), 64-byte aligned. k of 0 gives
- * the bias or zeros. A row of c does not depend on m: computed alone or among others, it has the same bits. */
-void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k,
+/* What is done to an element of column j before it is stored: v += bias[j] unless NULL, then max(v, 0) with `relu`. The
+ * same as ML_ADD and ML_RELU afterwards, bit for bit. */
+typedef struct ml_epilogue {
+  const float *bias;
+  bool relu;
+} ml_epilogue;
+
+#define ML_NO_EPILOGUE ((ml_epilogue){.bias = NULL})
+
+/* c[m,n] = epilogue(a[m,k] b[k,n]). c is row-major with leading dimension ldc and is overwritten. work has
+ * ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the product), 64-byte aligned. k of 0 gives the
+ * epilogue of zeros. A row of c does not depend on m: computed alone or among others, it has the same bits. */
+void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
              float *work);
 
 /* ---- element-wise: n contiguous floats; the output may be an input; threaded inside ---- */

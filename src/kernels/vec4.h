@@ -7,6 +7,7 @@
 #include <string.h>
 
 typedef float ml_vec4 __attribute__((vector_size(16)));
+typedef int32_t ml_int4 __attribute__((vector_size(16)));
 
 static inline ml_vec4 ml_vec4_load(const float *x) {
   ml_vec4 v;
@@ -15,6 +16,9 @@ static inline ml_vec4 ml_vec4_load(const float *x) {
 }
 
 static inline void ml_vec4_store(float *y, ml_vec4 v) { memcpy(y, &v, sizeof v); }
+
+/* Negative elements become 0; a NaN stays. */
+static inline ml_vec4 ml_vec4_relu(ml_vec4 v) { return (ml_vec4)((ml_int4)v & ~(v < 0.0f)); }
 
 /* y[j * y_stride + i] = x[i * x_stride + j] for i, j < 4. */
 static inline void ml_vec4_transpose(float *y, int64_t y_stride, const float *x, int64_t x_stride) {

@@ -49,7 +49,7 @@ static void linear_forward(ml_call *c) {
   ml_layer l = layer_of(c);
   const float *bias = c->inputs == 3 ? c->in[2]->f32 : NULL;
   ml_matrix x = {c->in[0]->f32, l.in, 1}, wt = {c->in[1]->f32, 1, l.in};
-  ml_gemm(c->out->f32, l.out, x, wt, bias, l.n, l.out, l.in, c->scratch);
+  ml_gemm(c->out->f32, l.out, x, wt, (ml_epilogue){.bias = bias}, l.n, l.out, l.in, c->scratch);
 }
 
 /* dx = dy w, dw = dy^T x, db = sum of dy over n */
@@ -57,8 +57,8 @@ static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
   ml_layer l = layer_of(c);
   ml_matrix dy = {dout, l.out, 1}, dyt = {dout, 1, l.out};
   ml_matrix x = {c->in[0]->f32, l.in, 1}, w = {c->in[1]->f32, l.in, 1};
-  if (din[0]) ml_gemm(din[0], l.in, dy, w, NULL, l.n, l.in, l.out, c->scratch);
-  if (din[1]) ml_gemm(din[1], l.in, dyt, x, NULL, l.out, l.in, l.n, c->scratch);
+  if (din[0]) ml_gemm(din[0], l.in, dy, w, ML_NO_EPILOGUE, l.n, l.in, l.out, c->scratch);
+  if (din[1]) ml_gemm(din[1], l.in, dyt, x, ML_NO_EPILOGUE, l.out, l.in, l.n, c->scratch);
   if (c->inputs == 3 && din[2]) ml_reduce_sum(din[2], dout, 1, l.n, l.out, 1.0);
 }
 

@@ -43,7 +43,7 @@ static void matmul_forward(ml_call *c) {
   ml_product p = product_of(c);
   ml_matrix a = view(c->in[0]->f32, p.ta ? p.m : p.k, p.ta);
   ml_matrix b = view(c->in[1]->f32, p.tb ? p.k : p.n, p.tb);
-  ml_gemm(c->out->f32, p.n, a, b, NULL, p.m, p.n, p.k, c->scratch);
+  ml_gemm(c->out->f32, p.n, a, b, ML_NO_EPILOGUE, p.m, p.n, p.k, c->scratch);
 }
 
 /* dA = dC B^T and dB = A^T dC; where an operand is stored transposed, the transpose of that product. */
@@ -54,17 +54,17 @@ static void matmul_backward(ml_call *c, const float *dout, float *const din[]) {
     int64_t cols = p.tb ? p.k : p.n;
     ml_matrix b = view(c->in[1]->f32, cols, p.tb), bt = view(c->in[1]->f32, cols, !p.tb);
     if (p.ta)
-      ml_gemm(din[0], p.m, b, dct, NULL, p.k, p.m, p.n, c->scratch);
+      ml_gemm(din[0], p.m, b, dct, ML_NO_EPILOGUE, p.k, p.m, p.n, c->scratch);
     else
-      ml_gemm(din[0], p.k, dc, bt, NULL, p.m, p.k, p.n, c->scratch);
+      ml_gemm(din[0], p.k, dc, bt, ML_NO_EPILOGUE, p.m, p.k, p.n, c->scratch);
   }
   if (din[1]) {
     int64_t cols = p.ta ? p.m : p.k;
     ml_matrix a = view(c->in[0]->f32, cols, p.ta), at = view(c->in[0]->f32, cols, !p.ta);
     if (p.tb)
-      ml_gemm(din[1], p.k, dct, a, NULL, p.n, p.k, p.m, c->scratch);
+      ml_gemm(din[1], p.k, dct, a, ML_NO_EPILOGUE, p.n, p.k, p.m, c->scratch);
     else
-      ml_gemm(din[1], p.n, at, dc, NULL, p.k, p.n, p.m, c->scratch);
+      ml_gemm(din[1], p.n, at, dc, ML_NO_EPILOGUE, p.k, p.n, p.m, c->scratch);
   }
 }
 

@@ -148,7 +148,7 @@ static double time_product(const product *p, double *peak) {
   for (int r = 0; r < RUNS; r++) {
     *peak = max_of(*peak, measure_peak());
     const double begin = now();
-    for (int i = 0; i < repeats; i++) ml_gemm(c, p->n, a, b, bias, p->m, p->n, p->k, work);
+    for (int i = 0; i < repeats; i++) ml_gemm(c, p->n, a, b, (ml_epilogue){.bias = bias}, p->m, p->n, p->k, work);
     const double seconds = (now() - begin) / repeats;
     if (seconds < best) best = seconds;
   }

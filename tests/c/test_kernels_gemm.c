@@ -81,10 +81,46 @@ static void destroy(product *p) {
   ml_free(p->magnitude);
 }
 
+/* An epilogue against the same steps taken after a product without one. */
+static void run_in_steps(float *c, void *ctx) {
+  product *p = ctx;
+  ml_gemm(c, p->ldc, p->a, p->b, ML_NO_EPILOGUE, p->m, p->n, p->k, p->work.x);
+  for (int64_t i = 0; i < p->m; i++) {
+    float *row = c + i * p->ldc;
+    if (p->bias) ml_map_binary(row, row, p->bias, p->n, ML_ADD);
+    ml_map_unary(row, row, p->n, ML_RELU, 0);
+  }
+}
+
+static void run_relu(float *c, void *ctx) {
+  const product *p = ctx;
+  ml_gemm(c, p->ldc, p->a, p->b, (ml_epilogue){p->bias, true}, p->m, p->n, p->k, p->work.x);
+  float *want = ml_alloc((size_t)(p->m * p->ldc) * sizeof *want);
+  assert_non_null(want);
+  run_in_steps(want, ctx);
+  for (int64_t i = 0; i < p->m; i++)
+    kernels_check_equal(c + i * p->ldc, want + i * p->ldc, p->n, "relu in the epilogue");
+  ml_free(want);
+}
+
+/* Plain, cut along k, computed transposed, without products; a NaN in one row. */
+static void test_relu_epilogue(void **state) {
+  (void)state;
+  static const int64_t sizes[][3] = {{1, 1, 1}, {7, 33, 5}, {33, 7, 700}, {20, 100, 40}, {128, 96, 330}, {3, 40, 0}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (int with_bias = 0; with_bias < 2; with_bias++) {
+      product p = make(sizes[i][0], sizes[i][1], sizes[i][2], ROWS, COLUMNS, with_bias, 3);
+      if (p.k > 0) ((float *)p.a.data)[(p.m - 1) * p.a.row] = NAN;
+      kernels_run_everywhere(run_relu, NULL, &p, p.m * p.ldc, false);
+      destroy(&p);
+    }
+  }
+}
+
 static void run(float *c, void *ctx) {
   product *p = ctx;
   kernels_poison(&p->work);
-  ml_gemm(c, p->ldc, p->a, p->b, p->bias, p->m, p->n, p->k, p->work.x);
+  ml_gemm(c, p->ldc, p->a, p->b, (ml_epilogue){.bias = p->bias}, p->m, p->n, p->k, p->work.x);
   kernels_check_guards(&p->work);
 }
 
@@ -165,8 +201,8 @@ static void test_no_products(void **state) {
 static void test_nothing_to_do(void **state) {
   (void)state;
   float c = 2.385f;
-  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, NULL, 0, 4, 3, NULL);
-  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, NULL, 4, 0, 3, NULL);
+  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, ML_NO_EPILOGUE, 0, 4, 3, NULL);
+  ml_gemm(&c, 1, (ml_matrix){NULL, 1, 1}, (ml_matrix){NULL, 1, 1}, ML_NO_EPILOGUE, 4, 0, 3, NULL);
   assert_true(c == 2.385f);
   assert_int_equal(ml_gemm_workspace(0, 4, 3), 0);
 }
@@ -233,7 +269,8 @@ static void test_rows_are_independent(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_odd_sizes),     cmocka_unit_test(test_layouts),
+      cmocka_unit_test(test_odd_sizes),     cmocka_unit_test(test_relu_epilogue),
+      cmocka_unit_test(test_layouts),
       cmocka_unit_test(test_large),         cmocka_unit_test(test_no_products),
       cmocka_unit_test(test_nothing_to_do), cmocka_unit_test(test_nan_and_infinity),
       cmocka_unit_test(test_rows_are_independent),
