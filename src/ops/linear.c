@@ -1,5 +1,6 @@
 /* linear: y[n, out] = x[n, in] w[out, in]^T + b[out], b being optional; x may have any leading dimensions, which count
- * as n. No attributes. */
+ * as n. linear_relu: max(y, 0), the same numbers as relu after linear without the walk over y in between; nn.Sequential
+ * calls it. No attributes. */
 #include "kernels/kernels.h"
 #include "ops/ops.h"
 
@@ -12,6 +13,16 @@ static ml_layer layer_of(const ml_call *c) {
   int64_t n = 1;
   for (int d = 0; d < x->ndim - 1; d++) n *= x->size[d];
   return (ml_layer){.n = n, .in = w->size[1], .out = w->size[0]};
+}
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Floats that the largest of the three products wants, whole cache lines. */
+static size_t product_scratch(ml_layer l) {
+  size_t floats = ml_gemm_workspace(l.n, l.out, l.in);
+  floats = larger(floats, ml_gemm_workspace(l.n, l.in, l.out));
+  floats = larger(floats, ml_gemm_workspace(l.out, l.in, l.n));
+  return (floats + 15) / 16 * 16;
 }
 
 static ml_status check_weight(const ml_shape *x, const ml_shape *w, ml_error *err) {
@@ -27,10 +38,10 @@ static ml_status check_weight(const ml_shape *x, const ml_shape *w, ml_error *er
   return ML_OK;
 }
 
-static ml_status linear_shape(ml_call *c, ml_error *err) {
+static ml_status shape_of(const ml_op *op, ml_call *c, ml_error *err) {
   char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
-  if (ml_check_f32(&ml_op_linear, c, err) != ML_OK) return ML_MISUSE;
+  if (ml_check_f32(op, c, err) != ML_OK) return ML_MISUSE;
   if (check_weight(x, w, err) != ML_OK) return ML_MISUSE;
   if (c->inputs == 3 && !ml_shape_equal(&c->in[2]->shape, &(ml_shape){1, {w->size[0]}}))
     return ml_fail(err, ML_MISUSE, "linear: expected a bias of %lld, one per output, received %s",
@@ -38,19 +49,28 @@ static ml_status linear_shape(ml_call *c, ml_error *err) {
   ml_shape shape = *x;
   shape.size[x->ndim - 1] = w->size[0];
   ml_set_output(c, &shape);
-  ml_layer l = layer_of(c);
-  ml_want_scratch(c, ml_gemm_workspace(l.n, l.out, l.in));
-  ml_want_scratch(c, ml_gemm_workspace(l.n, l.in, l.out));
-  ml_want_scratch(c, ml_gemm_workspace(l.out, l.in, l.n));
+  ml_want_scratch(c, product_scratch(layer_of(c)));
   return ML_OK;
 }
 
-static void linear_forward(ml_call *c) {
+static ml_status linear_shape(ml_call *c, ml_error *err) { return shape_of(&ml_op_linear, c, err); }
+
+/* Behind the products' scratch there is room for the gradient before the ReLU. */
+static ml_status linear_relu_shape(ml_call *c, ml_error *err) {
+  ml_status status = shape_of(&ml_op_linear_relu, c, err);
+  if (status == ML_OK) ml_want_scratch(c, product_scratch(layer_of(c)) + (size_t)ml_shape_count(&c->out_shape));
+  return status;
+}
+
+static void forward(ml_call *c, bool relu) {
   ml_layer l = layer_of(c);
   const float *bias = c->inputs == 3 ? c->in[2]->f32 : NULL;
   ml_matrix x = {c->in[0]->f32, l.in, 1}, wt = {c->in[1]->f32, 1, l.in};
-  ml_gemm(c->out->f32, l.out, x, wt, (ml_epilogue){.bias = bias}, l.n, l.out, l.in, c->scratch);
+  ml_gemm(c->out->f32, l.out, x, wt, (ml_epilogue){bias, relu}, l.n, l.out, l.in, c->scratch);
 }
+
+static void linear_forward(ml_call *c) { forward(c, false); }
+static void linear_relu_forward(ml_call *c) { forward(c, true); }
 
 /* dx = dy w, dw = dy^T x, db = sum of dy over n */
 static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
@@ -62,5 +82,17 @@ static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
   if (c->inputs == 3 && din[2]) ml_reduce_sum(din[2], dout, 1, l.n, l.out, 1.0);
 }
 
+static void linear_relu_backward(ml_call *c, const float *dout, float *const din[]) {
+  const float *y = c->out->f32;
+  float *dz = c->scratch + product_scratch(layer_of(c));
+  ml_map_unary_backward(dz, dout, y, y, ml_tensor_count(c->out), ML_RELU, 0);
+  linear_backward(c, dz, din);
+}
+
 const ml_op ml_op_linear = {
     "linear", 2, 3, linear_shape, linear_forward, linear_backward, {ML_READS(1), ML_READS(0), 0}};
+
+/* ReLU's slope shows in its output as well as in its input. */
+const ml_op ml_op_linear_relu = {
+    "linear_relu",       2, 3, linear_relu_shape, linear_relu_forward, linear_relu_backward,
+    {ML_READS(1) | ML_READS_OUT, ML_READS(0) | ML_READS_OUT, ML_READS_OUT}};

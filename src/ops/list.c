@@ -20,6 +20,7 @@ const ml_op *const ml_ops[] = {
     &ml_op_gelu,
     &ml_op_leaky_relu,
     &ml_op_linear,
+    &ml_op_linear_relu,
     &ml_op_log,
     &ml_op_log_softmax,
     &ml_op_matmul,

@@ -12,7 +12,7 @@ extern const ml_op ml_op_add, ml_op_sub, ml_op_mul, ml_op_div, ml_op_pow, ml_op_
 /* reduce.c */
 extern const ml_op ml_op_sum, ml_op_mean, ml_op_max, ml_op_min, ml_op_argmax, ml_op_argmin;
 /* matmul.c, linear.c */
-extern const ml_op ml_op_matmul, ml_op_linear;
+extern const ml_op ml_op_matmul, ml_op_linear, ml_op_linear_relu;
 /* movement.c */
 extern const ml_op ml_op_t, ml_op_reshape, ml_op_rows, ml_op_slice, ml_op_concat, ml_op_gather_rows;
 /* softmax.c, cross_entropy.c, loss.c, dropout.c */

@@ -80,6 +80,8 @@ const gradcheck_case gradcheck_cases[] = {
     {"linear", "a vector", NONE, 3, {{GC_SMOOTH, D1(7), 0}, {GC_SMOOTH, D2(3, 7), 0}, {GC_SMOOTH, D1(3), 0}}},
     {"linear", "leading dimensions", NONE, 3,
      {{GC_SMOOTH, D3(2, 3, 5), 0}, {GC_SMOOTH, D2(3, 5), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"linear_relu", "with bias", NONE, 3, {{GC_SMOOTH, D2(5, 7), 0}, {GC_SMOOTH, D2(3, 7), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"linear_relu", "without", NONE, 2, {{GC_SMOOTH, D2(5, 7), 0}, {GC_SMOOTH, D2(3, 7), 0}}},
 
     {"t", "matrix", NONE, 1, {{GC_SMOOTH, D2(3, 7), 0}}},
     {"reshape", "to a matrix", {.reshape = {D2(5, 3)}}, 1, {{GC_SMOOTH, D1(15), 0}}},

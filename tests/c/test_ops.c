@@ -286,6 +286,32 @@ static void test_linear(void **state) {
   aid_unref((ml_tensor *[]){x, w, b, with, without}, 5);
 }
 
+/* Fused or one by one: the same bits, forward and backward. */
+static void test_linear_relu(void **state) {
+  (void)state;
+  ml_tensor *in[2][3], *out[2], *loss[2];
+  for (int fused = 0; fused < 2; fused++) {
+    in[fused][0] = aid_random(AID_SHAPE(19, 37), 1);
+    in[fused][1] = aid_random(AID_SHAPE(45, 37), 2);
+    in[fused][2] = aid_random(AID_SHAPE(45), 3);
+    for (int i = 0; i < 3; i++) in[fused][i]->requires_grad = true;
+    ml_tensor **p = in[fused];
+    out[fused] = fused ? aid_apply("linear_relu", p[0], p[1], p[2], NULL)
+                       : aid_then("relu", aid_apply("linear", p[0], p[1], p[2], NULL), NULL, NULL);
+    ml_tensor *square = aid_apply("mul", out[fused], out[fused], NULL, NULL);
+    loss[fused] = aid_sum(square);
+    assert_int_equal(ml_backward(loss[fused], 1.0f, NULL), ML_OK);
+    ml_tensor_unref(square);
+  }
+  assert_memory_equal(out[0]->f32, out[1]->f32, ml_tensor_bytes(out[0]));
+  for (int i = 0; i < 3; i++)
+    assert_memory_equal(in[0][i]->grad->f32, in[1][i]->grad->f32, ml_tensor_bytes(in[0][i]));
+  for (int fused = 0; fused < 2; fused++) {
+    aid_unref(in[fused], 3);
+    aid_unref((ml_tensor *[]){out[fused], loss[fused]}, 2);
+  }
+}
+
 static void test_product_refusals(void **state) {
   (void)state;
   ml_tensor *a = aid_random(AID_SHAPE(3, 4), 1), *b = aid_random(AID_SHAPE(5, 6), 1), *v = aid_random(AID_SHAPE(4), 1);
@@ -317,6 +343,7 @@ int main(void) {
       cmocka_unit_test(test_of_nothing),
       cmocka_unit_test(test_matmul),
       cmocka_unit_test(test_linear),
+      cmocka_unit_test(test_linear_relu),
       cmocka_unit_test(test_product_refusals),
   };
   ml_error err;

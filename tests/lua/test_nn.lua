@@ -57,6 +57,44 @@ function TestNN.testMlpIsPyTorchs()
   for name, p in model:named_parameters() do assert_close(p.grad, g.gradients[name]) end
 end
 
+-- The gradients of a model's parameters by the sum of its outputs' squares, and the outputs.
+local function gradients(model, forward, x)
+  model:zero_grad()
+  local y = forward(x)
+  core.mul(y, y):sum():backward()
+  local list = { y:totable() }
+  for _, p in model:named_parameters() do list[#list + 1] = p.grad:totable() end
+  return list
+end
+
+function TestNN.testFusedNeighboursGiveTheSameBits()
+  local model = nn.Sequential { nn.Linear(33), nn.ReLU(), nn.Linear(20), nn.ReLU(), nn.Linear(3) }:build(17)
+  local x = core.randn(9, 17)
+  local function one_by_one(v)
+    for i = 1, #model do v = model[i](v) end
+    return v
+  end
+  lu.assertEquals(gradients(model, model, x), gradients(model, one_by_one, x))
+end
+
+function TestNN.testReplacedForwardIsNotFused()
+  local Shifted = nn.ReLU:extend "Shifted"
+  function Shifted.forward(_, x) return x + 100 end
+  local Doubled = nn.Linear:extend "Doubled"
+  function Doubled:forward(x) return nn.Linear.forward(self, x) * 2 end
+  local x = core.ones(1, 2)
+  local function set(layer)
+    layer.weight:fill_(-1)
+    layer.bias:fill_(0)
+    return layer
+  end
+  lu.assertEquals(nn.Sequential { set(nn.Linear(2, 1)), Shifted() }(x):item(), 98)
+  lu.assertEquals(nn.Sequential { set(Doubled(2, 1)), nn.ReLU() }(-x):item(), 4)
+  local relu = nn.ReLU()
+  function relu.forward(_, v) return v * 10 end
+  lu.assertEquals(nn.Sequential { set(nn.Linear(2, 1)), relu }(x):item(), -20)
+end
+
 function TestNN.testNllOfLogSoftmaxIsCrossEntropy()
   local logits, y = core.tensor { { 0.3, -2.1, 1.7 }, { 2.385, 0.1, -0.4 } }, labels { 2, 0 }
   local weight = { 1, 2, 0.5 }

@@ -1,6 +1,7 @@
 -- nn.Linear: y = x W^T + b on rows of features. Its input size may be left out; it is then inferred by model:build,
 -- which the trainer runs before the first step, or from the first input.
 local core = require "mnistlua.core"
+local activations = require "mnistlua.nn.activations"
 local options = require "mnistlua.options"
 local Module = require "mnistlua.nn.module"
 local Parameter = require("mnistlua.nn.parameter").mark
@@ -92,6 +93,17 @@ end
 function Linear:forward(x)
   check(self, x, x:dim() - 1, x:size(-1))
   return core.linear(x, self.weight, self.bias)
+end
+
+--- What nn.Sequential calls in place of this layer and the one after it, or nil where they cannot be computed at once:
+--- a function(self, x) with the same result. Whoever has replaced either forward gets them one by one.
+function Linear:fused_with(following)
+  if self.forward == Linear.forward and following.forward == activations.ReLU.forward then return Linear.forward_relu end
+end
+
+function Linear:forward_relu(x)
+  check(self, x, x:dim() - 1, x:size(-1))
+  return core.linear_relu(x, self.weight, self.bias)
 end
 
 return Linear
