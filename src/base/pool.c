@@ -1,8 +1,12 @@
-/* The thread pool. A region is a ticket: one 64-bit word (generation << 32 | chunks left). Whoever lowers it by one has
- * claimed a chunk, and only then reads what the region is; that is safe because a region cannot end, nor the next one
- * begin, while a claimed chunk is unfinished, and the generation keeps a late worker from claiming in a region it has
- * not looked at. A region allocates nothing and takes no lock unless somebody sleeps. Kernels and the loader call this;
- * it knows nothing of what it runs. */
+/* The thread pool. A region's chunks are dealt out in as many shares as there are threads, share t being a run of
+ * neighbouring chunks; a thread takes from its own first and then helps with the others'. So a thread meets the same
+ * part of an array in one region after the other, and finds it in its own cache.
+ *
+ * A share is a ticket: one 64-bit word (generation << 32 | chunks left). Whoever lowers it by one has claimed a chunk,
+ * and only then reads what the region is; that is safe because a region cannot end, nor the next one begin, while a
+ * claimed chunk is unfinished, and the generation keeps a late worker from claiming in a region it has not looked at.
+ * A region allocates nothing and takes no lock unless somebody sleeps. Kernels and the loader call this; it knows
+ * nothing of what it runs. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -22,10 +26,15 @@ enum { JOB_IDLE, JOB_QUEUED, JOB_RUNNING };
 #define SPIN_NS 50000           /* how long an idle thread spins before it sleeps or yields */
 #define SPIN_CROWDED_NS 2000    /* the same when there are more threads than processors */
 
-static struct {
+typedef struct share {
   OWN_LINE _Atomic uint64_t ticket;
+} share;
+
+static struct {
+  share shares[ML_MAX_THREADS];
+  _Atomic int share_count;        /* as many as threads, or 0 before the first start */
   OWN_LINE _Atomic uint32_t done; /* finished chunks of the region under way */
-  OWN_LINE ml_chunk_fn fn;        /* the region; written by the main thread before it stores the ticket */
+  OWN_LINE ml_chunk_fn fn;        /* the region; written by the main thread before it stores the tickets */
   void *ctx;
   uint32_t chunks;
   OWN_LINE _Atomic int sleepers;
@@ -41,6 +50,7 @@ static struct {
           .spin_ns = SPIN_NS};
 
 static _Thread_local bool inside_chunk;
+static _Thread_local int own_share; /* 0 for the main thread */
 
 static void pause_briefly(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -70,11 +80,17 @@ static bool keep_spinning(spin *s) {
   return now < s->end;
 }
 
-/* Lowers the ticket by one. False if no chunk is left; otherwise *left is what it held before. */
-static bool claim_chunk(uint32_t *left) {
-  uint64_t ticket = atomic_load_explicit(&pool.ticket, memory_order_relaxed);
+/* Where share s ends, and share s + 1 begins. */
+static uint32_t share_end(int s) {
+  const int count = atomic_load_explicit(&pool.share_count, memory_order_relaxed);
+  return (uint32_t)((uint64_t)pool.chunks * (uint64_t)(s + 1) / (uint64_t)count);
+}
+
+/* Lowers the share's ticket by one. False if no chunk is left; otherwise *left is what it held before. */
+static bool claim_chunk(share *s, uint32_t *left) {
+  uint64_t ticket = atomic_load_explicit(&s->ticket, memory_order_relaxed);
   while ((uint32_t)ticket > 0)
-    if (atomic_compare_exchange_weak_explicit(&pool.ticket, &ticket, ticket - 1, memory_order_acquire,
+    if (atomic_compare_exchange_weak_explicit(&s->ticket, &ticket, ticket - 1, memory_order_acquire,
                                               memory_order_relaxed)) {
       *left = (uint32_t)ticket;
       return true;
@@ -85,9 +101,13 @@ static bool claim_chunk(uint32_t *left) {
 /* Runs chunks of the region under way until none is left to claim; false if there was none. The first claim keeps the
  * region open until `ran` is reported, so all claims of this loop belong to it. */
 static bool help_region(void) {
+  const int shares = atomic_load_explicit(&pool.share_count, memory_order_relaxed);
   uint32_t left, ran = 0;
   inside_chunk = true;
-  for (; claim_chunk(&left); ran++) pool.fn(pool.ctx, pool.chunks - left);
+  for (int i = 0; i < shares; i++) {
+    const int s = own_share + i < shares ? own_share + i : own_share + i - shares;
+    for (; claim_chunk(&pool.shares[s], &left); ran++) pool.fn(pool.ctx, share_end(s) - left);
+  }
   inside_chunk = false;
   if (ran > 0) atomic_fetch_add_explicit(&pool.done, ran, memory_order_release);
   return ran > 0;
@@ -128,7 +148,9 @@ static bool run_queued_job(void) {
 }
 
 static bool work_is_there(void) {
-  return (uint32_t)atomic_load(&pool.ticket) > 0 || atomic_load(&pool.queued_jobs) > 0 || atomic_load(&pool.stopping);
+  for (int s = 0; s < atomic_load_explicit(&pool.share_count, memory_order_relaxed); s++)
+    if ((uint32_t)atomic_load(&pool.shares[s].ticket) > 0) return true;
+  return atomic_load(&pool.queued_jobs) > 0 || atomic_load(&pool.stopping);
 }
 
 /* Announces the sleep before it looks once more: either this thread sees the new work, or who brought it sees a sleeper
@@ -149,8 +171,8 @@ static void wake_sleepers(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-static void *worker_main(void *unused) {
-  (void)unused;
+static void *worker_main(void *share_number) {
+  own_share = (int)(intptr_t)share_number;
   spin idle = {0};
   while (!atomic_load_explicit(&pool.stopping, memory_order_relaxed)) {
     if (help_region() || run_queued_job()) idle = (spin){0};
@@ -191,8 +213,9 @@ ml_status ml_pool_start(int threads, ml_error *err) {
   sigset_t before;
   block_signals(&before);
   while (pool.workers < threads - 1 &&
-         pthread_create(&pool.threads[pool.workers], NULL, worker_main, NULL) == 0)
+         pthread_create(&pool.threads[pool.workers], NULL, worker_main, (void *)(intptr_t)(pool.workers + 1)) == 0)
     pool.workers++;
+  atomic_store(&pool.share_count, pool.workers + 1);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return ML_OK;
 }
@@ -212,6 +235,15 @@ static void run_serially(ml_chunk_fn fn, void *ctx, uint32_t chunks) {
   inside_chunk = nested;
 }
 
+/* Tells everyone of a region. All shares are of one generation, which no thread has seen before. */
+static void open_shares(void) {
+  const uint64_t generation = (atomic_load_explicit(&pool.shares[0].ticket, memory_order_relaxed) >> 32) + 1;
+  for (int s = 0; s <= pool.workers; s++) {
+    const uint32_t chunks = share_end(s) - (s > 0 ? share_end(s - 1) : 0);
+    atomic_store(&pool.shares[s].ticket, generation << 32 | chunks);
+  }
+}
+
 void ml_pool_run(ml_chunk_fn fn, void *ctx, uint32_t chunks) {
   if (inside_chunk || chunks <= 1 || pool.workers == 0) {
     run_serially(fn, ctx, chunks);
@@ -221,8 +253,7 @@ void ml_pool_run(ml_chunk_fn fn, void *ctx, uint32_t chunks) {
   pool.ctx = ctx;
   pool.chunks = chunks;
   atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
-  uint64_t generation = (atomic_load_explicit(&pool.ticket, memory_order_relaxed) >> 32) + 1;
-  atomic_store(&pool.ticket, generation << 32 | chunks);
+  open_shares();
   wake_sleepers();
   help_region();
   spin waiting = {0};

@@ -40,6 +40,7 @@ typedef struct gemm {
   /* the stage: rows i0.., columns j0.., products p0.. */
   int64_t i0, j0, p0, rows, cols, depth;
   int64_t a_panels, b_panels;       /* in this stage */
+  int64_t direct_panels;            /* panels of A, from the first, that are read where they lie */
   int64_t pack_group;               /* panels per packing chunk */
   int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
   int64_t tiles_down, tiles_across; /* this stage's tiles */
@@ -100,23 +101,16 @@ static void pack_b(const gemm *g, int64_t panel) {
   ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
 }
 
-/* The first panel of A that has to be packed. */
-static int64_t first_packed_a(const gemm *g) {
-  if (!g->direct_a) return 0;
-  return g->rows % g->micro->mr == 0 ? g->a_panels : g->a_panels - 1;
-}
-
 /* Packs a group of panels: B's first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
   const int64_t begin = chunk * g->pack_group;
-  const int64_t skipped = first_packed_a(g);
-  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - skipped);
+  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - g->direct_panels);
   for (int64_t i = begin; i < end; i++) {
     if (i < g->pack_b_panels) {
       pack_b(g, i);
     } else {
-      pack_a(g, skipped + i - g->pack_b_panels);
+      pack_a(g, g->direct_panels + i - g->pack_b_panels);
     }
   }
 }
@@ -127,7 +121,7 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
 static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b, int64_t depth,
                       ml_finish f) {
   const ml_micro *micro = g->micro;
-  if (a_panel < first_packed_a(g)) {
+  if (a_panel < g->direct_panels) {
     const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
     micro->run_rows(c, ldc, rows, g->a.row, b, depth, f);
   } else {
@@ -170,7 +164,7 @@ static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t 
 
 static void multiply_tile(void *ctx, uint32_t tile) {
   const gemm *g = ctx;
-  const int64_t down = tile % g->tiles_down, across = tile / g->tiles_down;
+  const int64_t down = tile / g->tiles_across, across = tile % g->tiles_across; /* a thread keeps to its rows */
   const int64_t a_begin = down * g->a_panels / g->tiles_down, a_end = (down + 1) * g->a_panels / g->tiles_down;
   const int64_t b_begin = across * g->b_panels / g->tiles_across;
   const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
@@ -215,8 +209,9 @@ static void plan_tiles(gemm *g) {
 static void run_stage(gemm *g, bool fresh_b) {
   g->a_panels = ceil_div(g->rows, g->micro->mr);
   g->b_panels = ceil_div(g->cols, g->micro->nr);
+  g->direct_panels = g->direct_a ? g->rows / g->micro->mr : 0;
   g->pack_b_panels = fresh_b ? g->b_panels : 0;
-  const int64_t packed_a = g->a_panels - first_packed_a(g), panels = g->pack_b_panels + packed_a;
+  const int64_t packed_a = g->a_panels - g->direct_panels, panels = g->pack_b_panels + packed_a;
   const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
   if (panels > 0) {
     g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
