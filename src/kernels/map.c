@@ -10,7 +10,7 @@ enum { GRAIN = 16384, MAX_DIMS = 8 };
 
 static const ml_map_table *table_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_map_avx512;
+  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_map_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_map_avx2;
 #endif
   return &ml_map_portable;

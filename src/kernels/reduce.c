@@ -36,7 +36,7 @@ static int64_t grain_of(int64_t each) { return each >= GRAIN ? 1 : GRAIN / (each
 
 static const ml_reduce_table *table_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_reduce_avx512;
+  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_reduce_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_reduce_avx2;
 #endif
   return &ml_reduce_portable;

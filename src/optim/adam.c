@@ -9,15 +9,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/update.h"
 #include "optim/kinds.h"
-
-/* The factors of one step, computed in double and rounded once. */
-typedef struct adam_factors {
-  float beta1, one_minus_beta1, beta2, one_minus_beta2;
-  float step_size; /* lr / (1 - beta1^step) */
-  float root;      /* sqrt(1 - beta2^step) */
-  float eps;
-} adam_factors;
 
 static int adam_slot_count(const ml_hyper *h) {
   (void)h;
@@ -32,39 +25,31 @@ static double power(double base, int64_t exponent) {
   return result;
 }
 
-static adam_factors factors(const ml_hyper *h) {
-  adam_factors f = {
+/* The factors of one step, computed in double and rounded once. w is first multiplied by `shrink`, and `decay` times w is
+ * added to the gradient. */
+static ml_adam_factors factors(const ml_hyper *h, double shrink, double decay) {
+  return (ml_adam_factors){
       .beta1 = (float)h->beta1,
       .one_minus_beta1 = (float)(1.0 - h->beta1),
       .beta2 = (float)h->beta2,
       .one_minus_beta2 = (float)(1.0 - h->beta2),
       .step_size = (float)(h->lr / (1.0 - power(h->beta1, h->step))),
-      .root = (float)sqrt(1.0 - power(h->beta2, h->step)),
+      .root = (float)(1.0 / sqrt(1.0 - power(h->beta2, h->step))),
       .eps = (float)h->eps,
+      .shrink = (float)shrink,
+      .decay = (float)decay,
   };
-  return f;
-}
-
-/* The step that both share: w is first multiplied by `shrink`, and `decay` times w is added to the gradient. */
-static void adam_update(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, int64_t n,
-                        const ml_hyper *h, float shrink, float decay) {
-  const adam_factors f = factors(h);
-  for (int64_t i = 0; i < n; i++) {
-    float weight = w[i] * shrink;
-    float d = g[i] + decay * weight;
-    m[i] = f.beta1 * m[i] + f.one_minus_beta1 * d;
-    v[i] = f.beta2 * v[i] + f.one_minus_beta2 * d * d;
-    w[i] = weight - f.step_size * m[i] / (sqrtf(v[i]) / f.root + f.eps);
-  }
 }
 
 /* Reads lr, beta1, beta2, eps, weight_decay and step. */
 static void adam_step(float *w, const float *g, float *const slot[], int64_t n, const ml_hyper *h) {
-  adam_update(w, g, slot[0], slot[1], n, h, 1.0f, (float)h->weight_decay);
+  const ml_adam_factors f = factors(h, 1.0, h->weight_decay);
+  ml_update_adam(w, g, slot[0], slot[1], n, &f);
 }
 
 static void adamw_step(float *w, const float *g, float *const slot[], int64_t n, const ml_hyper *h) {
-  adam_update(w, g, slot[0], slot[1], n, h, (float)(1.0 - h->lr * h->weight_decay), 0.0f);
+  const ml_adam_factors f = factors(h, 1.0 - h->lr * h->weight_decay, 0.0);
+  ml_update_adam(w, g, slot[0], slot[1], n, &f);
 }
 
 const ml_optimizer ml_optimizer_adam = {

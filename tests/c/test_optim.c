@@ -1,5 +1,5 @@
 /* Optimizers against naive formulas in double, on odd sizes; the first steps by hand; the same bits on any number of
- * threads. Every optimizer of the list has at least one row in `cases`. */
+ * threads and on every instruction set. Every optimizer of the list has at least one row in `cases`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/pool.h"
 #include "optim/optim.h"
 
@@ -157,26 +158,32 @@ static void test_naive(void **state) {
   ml_pool_stop();
 }
 
-static void test_threads_same_bits(void **state) {
-  (void)state;
+/* The same bits on 1, 2 and 3 threads and on every instruction set. */
+static void check_same_bits(const struct optim_case *c) {
   const int64_t n = 3 * 16384 + 77;
   const size_t bytes = (size_t)n * sizeof(float);
-  for (size_t c = 0; c < CASES; c++) {
-    optim_run first = {0};
+  optim_run first = {0};
+  for (int isa = 0; isa <= (int)ml_cpu_best_isa(); isa++) {
+    assert_int_equal(ml_cpu_use((ml_isa)isa, NULL), ML_OK);
     for (int threads = 1; threads <= 3; threads++) {
       start_pool(threads);
-      optim_run r = run_new(n, cases[c].slots);
-      for (int64_t step = 1; step <= 4; step++) run_step(&r, &cases[c], n, step);
-      if (threads == 1) {
+      optim_run r = run_new(n, c->slots);
+      for (int64_t step = 1; step <= 4; step++) run_step(&r, c, n, step);
+      if (!first.w) {
         first = r;
         continue;
       }
       assert_memory_equal(r.w, first.w, bytes);
-      for (int s = 0; s < cases[c].slots; s++) assert_memory_equal(r.slot[s], first.slot[s], bytes);
-      run_free(&r, n, cases[c].slots);
+      for (int s = 0; s < c->slots; s++) assert_memory_equal(r.slot[s], first.slot[s], bytes);
+      run_free(&r, n, c->slots);
     }
-    run_free(&first, n, cases[c].slots);
   }
+  run_free(&first, n, c->slots);
+}
+
+static void test_same_bits(void **state) {
+  (void)state;
+  for (size_t c = 0; c < CASES; c++) check_same_bits(&cases[c]);
   ml_pool_stop();
 }
 
@@ -289,7 +296,7 @@ static void test_slots(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_list),           cmocka_unit_test(test_slots), cmocka_unit_test(test_by_hand),
-      cmocka_unit_test(test_late_step),      cmocka_unit_test(test_naive), cmocka_unit_test(test_threads_same_bits),
+      cmocka_unit_test(test_late_step),      cmocka_unit_test(test_naive), cmocka_unit_test(test_same_bits),
       cmocka_unit_test(test_span_same_bits),
   };
   return cmocka_run_group_tests_name("optim", tests, NULL, NULL);

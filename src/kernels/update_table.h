@@ -1,0 +1,20 @@
+/* The optimizers' loops of one instruction set. Internal to src/kernels: update.c calls these; the loops are in
+ * update_loops.h, which update_portable.c, update_avx2.c and update_avx512.c compile once each. */
+#ifndef ML_UPDATE_TABLE_H
+#define ML_UPDATE_TABLE_H
+
+#include "kernels/update.h"
+
+typedef struct ml_update_table {
+  void (*sgd)(float *w, const float *g, int64_t n, float lr, float decay);
+  void (*momentum)(float *w, const float *g, float *b, int64_t n, const ml_momentum_factors *f);
+  void (*nesterov)(float *w, const float *g, float *b, int64_t n, const ml_momentum_factors *f);
+  void (*adam)(float *w, const float *g, float *m, float *v, int64_t n, const ml_adam_factors *f);
+} ml_update_table;
+
+extern const ml_update_table ml_update_portable;
+#ifdef __x86_64__
+extern const ml_update_table ml_update_avx2, ml_update_avx512;
+#endif
+
+#endif
