@@ -14,7 +14,7 @@ say      = @printf '%-5s %s\n' '$(1)' '$(2)'
 BUILD   ?= build/release
 TARGET  ?= mnistlua
 OPT     ?= -O3
-PKG     := lua5.4 zlib jansson
+PKG     := lua5.4 zlib libdeflate jansson
 HARDEN  := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  ?= -g $(HARDEN)
@@ -43,6 +43,8 @@ ARCH := $(shell uname -m)
 ifeq ($(ARCH),x86_64)
 $(BUILD)/src/kernels/%avx2.o: ISA_FLAGS := -mavx2 -mfma
 $(BUILD)/src/kernels/%avx512.o: ISA_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+$(BUILD)/src/kernels/%amx.o: ISA_FLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile \
+                                           -mamx-bf16 -mfma -mprefer-vector-width=512
 endif
 
 $(BUILD)/%.o: %.c Makefile

@@ -1,28 +1,19 @@
-/* Whole files in and out. Readers of data and checkpoints call ml_file_read; everything that is saved goes through
- * ml_writer. Nothing here waits for a FIFO or a device, and nothing is ever written under its final name. */
+/* Files in, and names and folders. Readers of data and checkpoints open what they read here. Nothing here waits for a
+ * FIFO or a device, trusts a size that a file does not have, or writes into a file: that is writer.c. */
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 
-enum {
-  BUFFER_BYTES = 64 * 1024,
-  CALL_BYTES = 1 << 30, /* the most one read or write is asked for */
-  NAME_TRIES = 100,
-  MAX_LINKS = 40,       /* as many as Linux follows */
-  MAX_TEMPORARIES = 8   /* that are removed when a signal ends the program */
-};
+#define CALL_BYTES ((size_t)1 << 30) /* the most that one read is asked for */
 
-static const char *kind_of(mode_t mode) {
+const char *ml_file_kind(mode_t mode) {
+  if (S_ISREG(mode)) return "a file";
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISFIFO(mode)) return "a FIFO";
   if (S_ISSOCK(mode)) return "a socket";
@@ -30,314 +21,60 @@ static const char *kind_of(mode_t mode) {
   return "something else";
 }
 
-static ml_status no_memory(const char *path, size_t size, ml_error *err) {
-  return ml_fail(err, ML_NOMEM, "%s: not enough memory for %zu bytes", path, size);
-}
-
-static ml_status open_regular(int *fd, size_t *size, const char *path, ml_error *err) {
-  *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-  if (*fd < 0) return ml_fail_errno(err, errno, "%s: cannot be opened", path);
+/* O_NONBLOCK keeps a FIFO from holding the program up before it is refused. */
+ml_status ml_file_open(ml_file *file, const char *path, size_t max_bytes, ml_error *err) {
+  *file = (ml_file){.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)};
+  if (file->fd < 0) return ml_fail_errno(err, errno, "cannot be opened");
   struct stat st;
   ml_status status = ML_OK;
-  if (fstat(*fd, &st) != 0) status = ml_fail_errno(err, errno, "%s: cannot be examined", path);
-  else if (!S_ISREG(st.st_mode)) status = ml_fail(err, ML_IO, "%s: expected a file, got %s", path, kind_of(st.st_mode));
-  if (status != ML_OK) close(*fd);
-  else *size = (size_t)st.st_size;
+  if (fstat(file->fd, &st) != 0) status = ml_fail_errno(err, errno, "cannot be examined");
+  else if (!S_ISREG(st.st_mode)) status = ml_fail(err, ML_IO, "expected a file, got %s", ml_file_kind(st.st_mode));
+  else if ((file->size = (size_t)st.st_size) > max_bytes)
+    status = ml_fail(err, ML_FORMAT, "expected at most %zu bytes, got %zu", max_bytes, file->size);
+  if (status != ML_OK) ml_file_close(file);
   return status;
 }
 
-static ml_status read_exactly(int fd, uint8_t *data, size_t size, const char *path, ml_error *err) {
-  for (size_t at = 0; at < size;) {
-    size_t want = size - at < CALL_BYTES ? size - at : CALL_BYTES;
-    ssize_t got = read(fd, data + at, want);
+void ml_file_close(ml_file *file) {
+  close(file->fd);
+  file->fd = -1;
+}
+
+ml_status ml_file_read_at(const ml_file *file, void *to, size_t size, size_t at, ml_error *err) {
+  for (size_t done = 0; done < size;) {
+    size_t want = size - done < CALL_BYTES ? size - done : CALL_BYTES;
+    ssize_t got = pread(file->fd, (char *)to + done, want, (off_t)(at + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ml_fail_errno(err, errno, "%s: cannot be read at byte %zu", path, at);
+    if (got < 0) return ml_fail_errno(err, errno, "cannot be read at byte %zu", at + done);
     if (got == 0)
-      return ml_fail(err, ML_FORMAT, "%s: shrank while it was read: expected %zu bytes, got %zu", path, size, at);
-    at += (size_t)got;
+      return ml_fail(err, ML_FORMAT, "shrank while it was read: expected %zu bytes, got %zu", file->size, at + done);
+    done += (size_t)got;
   }
   return ML_OK;
 }
 
-ml_status ml_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
-  int fd;
-  size_t bytes = 0;
-  ml_status status = open_regular(&fd, &bytes, path, err);
-  if (status != ML_OK) return status;
-  uint8_t *block = NULL;
-  if (bytes > max_bytes) {
-    status = ml_fail(err, ML_FORMAT, "%s: expected at most %zu bytes, got %zu", path, max_bytes, bytes);
-    goto done;
-  }
-  block = bytes < SIZE_MAX ? ml_alloc(bytes + 1) : NULL;
-  status = block == NULL ? no_memory(path, bytes, err) : read_exactly(fd, block, bytes, path, err);
-done:
-  close(fd);
+ml_status ml_file_read_all(uint8_t **data, const ml_file *file, ml_error *err) {
+  uint8_t *block = file->size < SIZE_MAX ? ml_alloc(file->size + 1) : NULL;
+  if (block == NULL) return ml_fail(err, ML_NOMEM, "not enough memory for %zu bytes", file->size);
+  ml_status status = ml_file_read_at(file, block, file->size, 0, err);
   if (status != ML_OK) {
     ml_free(block);
     return status;
   }
-  block[bytes] = 0;
+  block[file->size] = 0;
   *data = block;
-  *size = bytes;
   return ML_OK;
 }
 
-/* ---- temporaries ---- */
-
-/* The names of the temporaries that exist, where a signal handler can read them: a name is whole before its slot is
- * IN_USE, and the file is gone before the slot is FREE again. */
-typedef enum slot_state { FREE, BEING_FILLED, IN_USE } slot_state;
-
-static struct {
-  _Atomic int state;
-  char name[PATH_MAX];
-} temporaries[MAX_TEMPORARIES];
-
-void ml_writer_unlink_all(void) {
-  for (int i = 0; i < MAX_TEMPORARIES; i++)
-    if (atomic_load(&temporaries[i].state) == IN_USE) unlink(temporaries[i].name);
-}
-
-/* A name that finds no slot is not removed by a signal, which is all that it loses. */
-static void remember(const char *name) {
-  if (strlen(name) >= PATH_MAX) return;
-  for (int i = 0; i < MAX_TEMPORARIES; i++) {
-    int expected = FREE;
-    if (!atomic_compare_exchange_strong(&temporaries[i].state, &expected, BEING_FILLED)) continue;
-    strcpy(temporaries[i].name, name);
-    atomic_store(&temporaries[i].state, IN_USE);
-    return;
+ml_status ml_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
+  ml_file file;
+  ml_status status = ml_file_open(&file, path, max_bytes, err);
+  if (status == ML_OK) {
+    status = ml_file_read_all(data, &file, err);
+    ml_file_close(&file);
   }
-}
-
-static void forget(const char *name) {
-  for (int i = 0; i < MAX_TEMPORARIES; i++)
-    if (atomic_load(&temporaries[i].state) == IN_USE && strcmp(temporaries[i].name, name) == 0)
-      atomic_store(&temporaries[i].state, FREE);
-}
-
-/* Opens a file that did not exist. Signals wait until its name is remembered. */
-static int create(const char *name) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
-  if (fd >= 0) remember(name);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return fd;
-}
-
-/* Creates a file that did not exist, named "<stem>.<process>.<number>.tmp". The name comes from ml_alloc and is NULL if
- * there is no memory; *fd is -1, with errno, if no such file can be made. */
-static char *create_temporary(int *fd, const char *stem) {
-  static _Atomic unsigned counter;
-  size_t size = strlen(stem) + 48;
-  char *name = ml_alloc(size);
-  *fd = -1;
-  for (int tries = 0; name != NULL && *fd < 0 && tries < NAME_TRIES; tries++) {
-    snprintf(name, size, "%s.%ld.%u.tmp", stem, (long)getpid(), atomic_fetch_add(&counter, 1));
-    *fd = create(name);
-    if (*fd < 0 && errno != EEXIST && errno != EINTR) break;
-  }
-  return name;
-}
-
-static int remove_temporary(const char *name) {
-  int result = unlink(name), reason = errno;
-  forget(name);
-  errno = reason;
-  return result;
-}
-
-/* ---- writing ---- */
-
-struct ml_writer {
-  int fd;         /* -1 once closed */
-  bool failed;    /* the temporary is gone already */
-  size_t used;    /* bytes waiting in buffer */
-  char *path;     /* as the caller gave it, for messages */
-  char *target;   /* what that leads to: the name that the temporary gets in the end */
-  char *folder;   /* of target */
-  char *temporary;
-  uint8_t buffer[BUFFER_BYTES];
-};
-
-static void free_writer(ml_writer *w) {
-  ml_free(w->path);
-  ml_free(w->target);
-  ml_free(w->folder);
-  ml_free(w->temporary);
-  ml_free(w);
-}
-
-/* Removes the temporary and returns status. */
-static ml_status give_up(ml_writer *w, ml_status status) {
-  if (w->fd >= 0) close(w->fd);
-  w->fd = -1;
-  if (!w->failed) remove_temporary(w->temporary);
-  w->failed = true;
-  return status;
-}
-
-static char *copy_text(const char *text) {
-  size_t size = strlen(text) + 1;
-  char *copy = ml_alloc(size);
-  if (copy != NULL) memcpy(copy, text, size);
-  return copy;
-}
-
-/* "a/b" gives "a", "/b" gives "/", "b" gives ".". From ml_alloc; NULL if there is no memory. */
-static char *folder_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *folder = copy_text(slash == NULL ? "." : path);
-  if (folder != NULL && slash != NULL) folder[slash == path ? 1 : slash - path] = 0;
-  return folder;
-}
-
-/* What stands under the final name may only be a file: rename would put one in the place of a device. */
-static ml_status check_target(const char *path, ml_error *err) {
-  struct stat st;
-  if (stat(path, &st) != 0 || S_ISREG(st.st_mode)) return ML_OK;
-  return ml_fail(err, ML_IO, "%s: cannot be replaced: expected a file, got %s", path, kind_of(st.st_mode));
-}
-
-/* What the link at `name` means by `text`: a relative one counts from the link's folder. NULL if there is no memory. */
-static char *link_target(const char *name, const char *text) {
-  const char *slash = text[0] == '/' ? NULL : strrchr(name, '/');
-  size_t head = slash == NULL ? 0 : (size_t)(slash - name) + 1, tail = strlen(text) + 1;
-  char *target = ml_alloc(head + tail);
-  if (target == NULL) return NULL;
-  memcpy(target, name, head);
-  memcpy(target + head, text, tail);
-  return target;
-}
-
-/* Where path leads, link by link, also if nothing is there yet (then realpath would fail). */
-static ml_status follow_links(char **target, const char *path, ml_error *err) {
-  char text[PATH_MAX];
-  char *name = copy_text(path);
-  for (int links = 0; name != NULL; links++) {
-    ssize_t length = readlink(name, text, sizeof text - 1);
-    if (length < 0) { /* not a link; what else may be wrong shows when the file is made */
-      *target = name;
-      return ML_OK;
-    }
-    text[length] = 0;
-    char *next = links < MAX_LINKS ? link_target(name, text) : NULL;
-    ml_free(name);
-    if (links == MAX_LINKS) return ml_fail_errno(err, ELOOP, "%s: cannot be followed", path);
-    name = next;
-  }
-  return no_memory(path, strlen(path), err);
-}
-
-ml_status ml_writer_open(ml_writer **out, const char *path, ml_error *err) {
-  if (*path == 0) return ml_fail(err, ML_IO, "cannot save: the name of the file is empty");
-  ml_status status = check_target(path, err);
-  if (status != ML_OK) return status;
-  ml_writer *w = ml_alloc(sizeof *w);
-  if (w == NULL) return no_memory(path, sizeof *w, err);
-  *w = (ml_writer){.fd = -1};
-  status = follow_links(&w->target, path, err);
-  if (status != ML_OK) {
-    free_writer(w);
-    return status;
-  }
-  w->path = copy_text(path);
-  w->folder = folder_of(w->target);
-  if (w->path != NULL && w->folder != NULL) w->temporary = create_temporary(&w->fd, w->target);
-  if (w->temporary == NULL) status = no_memory(path, strlen(path), err);
-  else if (w->fd < 0) status = ml_fail_errno(err, errno, "%s: cannot create a file beside it", path);
-  if (status != ML_OK) free_writer(w);
-  else *out = w;
-  return status;
-}
-
-static ml_status write_all(ml_writer *w, const uint8_t *data, size_t size, ml_error *err) {
-  for (size_t at = 0; at < size;) {
-    ssize_t put = write(w->fd, data + at, size - at < CALL_BYTES ? size - at : CALL_BYTES);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return give_up(w, ml_fail_errno(err, put < 0 ? errno : EIO, "%s: cannot be written", w->path));
-    at += (size_t)put;
-  }
-  return ML_OK;
-}
-
-static ml_status flush(ml_writer *w, ml_error *err) {
-  size_t size = w->used;
-  w->used = 0;
-  return write_all(w, w->buffer, size, err);
-}
-
-static ml_status failed_before(const ml_writer *w, ml_error *err) {
-  return ml_fail(err, ML_IO, "%s: not saved: an earlier write failed", w->path);
-}
-
-ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error *err) {
-  if (w->failed) return failed_before(w, err);
-  if (size > BUFFER_BYTES - w->used) {
-    ml_status status = flush(w, err);
-    if (status != ML_OK) return status;
-    if (size >= BUFFER_BYTES) return write_all(w, data, size, err);
-  }
-  if (size > 0) memcpy(w->buffer + w->used, data, size);
-  w->used += size;
-  return ML_OK;
-}
-
-static int sync_retrying(int fd) {
-  int result;
-  do result = fsync(fd);
-  while (result != 0 && errno == EINTR);
-  return result;
-}
-
-/* Makes the new name durable. A folder that may not be read, or a file system that cannot sync folders, is no error. */
-static ml_status sync_folder(const ml_writer *w, ml_error *err) {
-  int fd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 && errno == EACCES) return ML_OK;
-  if (fd < 0) return ml_fail_errno(err, errno, "%s: its folder cannot be opened", w->path);
-  int reason = sync_retrying(fd) == 0 ? 0 : errno;
-  close(fd);
-  if (reason == 0 || reason == EINVAL) return ML_OK;
-  return ml_fail_errno(err, reason, "%s: its folder cannot be synced", w->path);
-}
-
-/* All that must succeed before the file counts as saved. */
-static ml_status finish(ml_writer *w, ml_error *err) {
-  if (w->failed) return failed_before(w, err);
-  ml_status status = flush(w, err);
-  if (status != ML_OK) return status;
-  if (sync_retrying(w->fd) != 0) return give_up(w, ml_fail_errno(err, errno, "%s: cannot be synced", w->path));
-  int fd = w->fd;
-  w->fd = -1;
-  if (close(fd) != 0 && errno != EINTR) return give_up(w, ml_fail_errno(err, errno, "%s: cannot be closed", w->path));
-  if (rename(w->temporary, w->target) != 0)
-    return give_up(w, ml_fail_errno(err, errno, "%s: cannot be renamed from its temporary", w->path));
-  forget(w->temporary);
-  return sync_folder(w, err);
-}
-
-ml_status ml_writer_commit(ml_writer *w, ml_error *err) {
-  ml_status status = finish(w, err);
-  free_writer(w);
-  return status;
-}
-
-void ml_writer_abort(ml_writer *w) {
-  if (w == NULL) return;
-  give_up(w, ML_OK);
-  free_writer(w);
-}
-
-ml_status ml_file_write(const char *path, const void *data, size_t size, ml_error *err) {
-  ml_writer *w = NULL;
-  ml_status status = ml_writer_open(&w, path, err);
-  if (status != ML_OK) return status;
-  status = ml_writer_write(w, data, size, err);
-  if (status == ML_OK) return ml_writer_commit(w, err);
-  ml_writer_abort(w);
+  if (status == ML_OK) *size = file.size;
+  else ml_error_prefix(err, "%s", path);
   return status;
 }
 
@@ -362,8 +99,10 @@ static ml_status make_dir(const char *path, ml_error *err) {
 }
 
 ml_status ml_make_dirs(const char *path, ml_error *err) {
-  char *part = copy_text(path);
-  if (part == NULL) return no_memory(path, strlen(path) + 1, err);
+  size_t size = strlen(path) + 1;
+  char *part = ml_alloc(size);
+  if (part == NULL) return ml_fail(err, ML_NOMEM, "%s: not enough memory for %zu bytes", path, size);
+  memcpy(part, path, size);
   ml_status status = ML_OK;
   for (char *at = part; *at != 0 && status == ML_OK; at++) {
     if (*at != '/' || at == part) continue;
@@ -373,24 +112,5 @@ ml_status ml_make_dirs(const char *path, ml_error *err) {
   }
   if (status == ML_OK) status = make_dir(part, err);
   ml_free(part);
-  return status;
-}
-
-ml_status ml_check_writable_dir(const char *path, ml_error *err) {
-  ml_status status = ml_make_dirs(path, err);
-  if (status != ML_OK) return status;
-  size_t size = strlen(path) + 16;
-  char *stem = ml_alloc(size), *name = NULL;
-  int fd = -1;
-  if (stem != NULL) {
-    snprintf(stem, size, "%s/.writable", path);
-    name = create_temporary(&fd, stem);
-  }
-  if (name == NULL) status = no_memory(path, size, err);
-  else if (fd < 0) status = ml_fail_errno(err, errno, "%s: files cannot be made in this folder", path);
-  else if (remove_temporary(name) != 0) status = ml_fail_errno(err, errno, "%s: cannot be removed", name);
-  if (fd >= 0) close(fd);
-  ml_free(stem);
-  ml_free(name);
   return status;
 }

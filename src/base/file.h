@@ -1,46 +1,41 @@
-/* Files: bounded reading, and writing that leaves either the old file or the whole new one.
- *
- * Messages begin with the path. Only regular files are read: a folder, FIFO or device is refused at once. */
+/* Bounded reading of files, and names and folders. Only regular files are read: a folder, FIFO or device is refused at
+ * once. Writing is in writer.h. */
 #ifndef ML_BASE_FILE_H
 #define ML_BASE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
 /* Reads a whole regular file of at most max_bytes. *data comes from ml_alloc (the caller frees it with ml_free) and has
- * one zero byte after its *size bytes. ML_IO if it cannot be read, ML_FORMAT if it is larger than max_bytes. */
+ * one zero byte after its *size bytes. ML_IO if it cannot be read, ML_FORMAT if it is larger than max_bytes or shrinks
+ * meanwhile. The message begins with the path. */
 ml_status ml_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
 
-/* A file being written. Bytes go to a temporary name in the same folder (O_EXCL); ml_writer_commit flushes, fsyncs,
- * renames it to path and fsyncs the folder. After a failed write or sync the target is untouched, the temporary is
- * gone, and nothing is called saved. Short writes and EINTR are handled.
- *
- * Where path is a symbolic link, the link stays and the file that it leads to is replaced, or made if there is none.
- * ML_IO if there is something else than a file under that name (a folder, device or FIFO), or if the name is empty. */
-typedef struct ml_writer ml_writer;
+/* A file that is read in pieces. The messages of these calls lack the path, for callers that say more before it. */
+typedef struct ml_file {
+  int fd;
+  size_t size;   /* when it was opened: the bound of what a reader may believe */
+} ml_file;
 
-ml_status ml_writer_open(ml_writer **w, const char *path, ml_error *err);
-ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error *err);
-ml_status ml_writer_commit(ml_writer *w, ml_error *err);  /* frees w, whatever it returns */
-void ml_writer_abort(ml_writer *w);                       /* removes the temporary, frees w; NULL is allowed */
+/* ML_FORMAT if it has more than max_bytes. On failure there is nothing to close. */
+ml_status ml_file_open(ml_file *file, const char *path, size_t max_bytes, ml_error *err);
+/* size bytes from byte `at` on; ML_FORMAT if the file has become too short. */
+ml_status ml_file_read_at(const ml_file *file, void *to, size_t size, size_t at, ml_error *err);
+/* Its size bytes and one zero byte, in a block from ml_alloc. */
+ml_status ml_file_read_all(uint8_t **data, const ml_file *file, ml_error *err);
+void ml_file_close(ml_file *file);
 
-/* Removes every temporary that exists now and does nothing else: for a signal handler that ends the program at once, on
- * the thread that writes. What is written by then is lost; targets are untouched. Async-signal-safe. */
-void ml_writer_unlink_all(void);
-
-/* The three calls above for bytes that lie in memory. */
-ml_status ml_file_write(const char *path, const void *data, size_t size, ml_error *err);
+/* "a file", "a folder", "a FIFO" and so on, for messages. */
+const char *ml_file_kind(mode_t mode);
 
 bool ml_file_exists(const char *path);   /* anything of that name */
 bool ml_file_is_dir(const char *path);
 
 /* Creates a folder and its missing parents; an existing folder is fine. */
 ml_status ml_make_dirs(const char *path, ml_error *err);
-
-/* ML_OK if new files can be made in this folder (creating it if need be): tries, and removes what it made. */
-ml_status ml_check_writable_dir(const char *path, ml_error *err);
 
 #endif

@@ -39,12 +39,19 @@ static int filled(lua_State *L, ml_dataset **box, ml_dataset *d, const ml_error 
 
 /* ---- readers ---- */
 
+/* read_idx(path, ...) -> a Tensor for each path; the files are read at once. */
 static int l_read_idx(lua_State *L) {
+  enum { MOST = 8 };
   ml_error err;
-  const char *path = l_text(L, 1, NULL);
-  ml_tensor **box = l_box(L);
-  ml_tensor *t = ml_read_idx(path, &err);
-  return l_filled(L, box, t, &err);
+  ml_tensor **boxes[MOST], *tensors[MOST];
+  const char *paths[MOST];
+  int count = lua_gettop(L) > 1 ? lua_gettop(L) : 1;
+  if (count > MOST) return l_raise(L, "read_idx: expected 1 to %d paths, got %d", MOST, count);
+  for (int i = 0; i < count; i++) paths[i] = l_text(L, i + 1, NULL);
+  for (int i = 0; i < count; i++) boxes[i] = l_box(L);
+  if (ml_read_idx_files(tensors, paths, count, &err) != ML_OK) return l_fail(L, &err);
+  for (int i = 0; i < count; i++) *boxes[i] = tensors[i];
+  return count;
 }
 
 /* nil and "auto" let the reader find out. */

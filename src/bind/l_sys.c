@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/writer.h"
 #include "bind/bind.h"
 
 /* ---- signals: while they are held, the first one asks the trainer to stop; any other one stops the program ---- */

@@ -1,12 +1,16 @@
 /* Unpacking of gzip files: several members, checksums and lengths are checked, and nothing may follow the last member.
  * Called by the IDX and CSV readers. Memory is asked for by what the packed bytes can hold, never by what a header in
- * them promises; text is looked at while it is unpacked. */
+ * them promises; text is looked at while it is unpacked.
+ *
+ * zlib unpacks piece by piece and is the judge of what is wrong; libdeflate is faster, but can only unpack a whole and
+ * good member of known length. */
 #include "data/gzip.h"
 
+#include <libdeflate.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/readers.h"
 
@@ -31,27 +35,43 @@ static void zlib_free(void *opaque, void *block) {
 }
 
 /* Where in the file the unpacking stands. */
-static size_t packed_at(const ml_source *s) { return s->file_size - s->stream.avail_in; }
+static size_t packed_at(const ml_source *s) { return s->file.size - s->stream.avail_in; }
+
+/* Tells gzip by its first two bytes; of a gzip file all bytes are read. The messages lack the path. */
+static ml_status open_file(ml_source *s, size_t max_file, ml_error *err) {
+  uint8_t first[2] = {0};
+  ml_status status = ml_file_open(&s->file, s->path, max_file, err);
+  if (status != ML_OK) return status;
+  if (s->file.size >= sizeof first) status = ml_file_read_at(&s->file, first, sizeof first, 0, err);
+  s->gzip = first[0] == 0x1f && first[1] == 0x8b;
+  if (status == ML_OK && s->gzip) status = ml_file_read_all(&s->packed, &s->file, err);
+  if (status != ML_OK) ml_file_close(&s->file);
+  return status;
+}
 
 ml_status ml_source_open(ml_source *s, const char *path, size_t max_file, ml_error *err) {
   *s = (ml_source){.path = path};
   if (max_file > UINT_MAX) max_file = UINT_MAX; /* zlib counts its input in an unsigned */
-  ml_status status = ml_file_read(&s->file, &s->file_size, path, max_file, err);
-  if (status != ML_OK) return status;
-  s->gzip = s->file_size >= 2 && s->file[0] == 0x1f && s->file[1] == 0x8b;
+  ml_status status = open_file(s, max_file, err);
+  if (status != ML_OK) {
+    ml_error_prefix(err, "%s", path);
+    return status;
+  }
   if (!s->gzip) return ML_OK;
   s->stream.zalloc = zlib_alloc;
   s->stream.zfree = zlib_free;
-  s->stream.next_in = s->file;
-  s->stream.avail_in = (uInt)s->file_size;
+  s->stream.next_in = s->packed;
+  s->stream.avail_in = (uInt)s->file.size;
   if (inflateInit2(&s->stream, 15 + 16) == Z_OK) return ML_OK;
-  ml_free(s->file);
+  ml_free(s->packed);
+  ml_file_close(&s->file);
   return ml_fail(err, ML_NOMEM, "%s: no memory to unpack it", path);
 }
 
 void ml_source_close(ml_source *s) {
   if (s->gzip) inflateEnd(&s->stream);
-  ml_free(s->file);
+  ml_free(s->packed);
+  ml_file_close(&s->file);
 }
 
 /* Behind a member either the file ends or another one begins. */
@@ -69,7 +89,7 @@ static ml_status next_member(ml_source *s, ml_error *err) {
 static ml_status inflate_failed(const ml_source *s, int code, ml_error *err) {
   if (code == Z_MEM_ERROR) return ml_fail(err, ML_NOMEM, "%s: no memory to unpack it", s->path);
   if (code == Z_BUF_ERROR)
-    return ml_fail(err, ML_FORMAT, "%s: the gzip data are cut off, expected more at byte %zu", s->path, s->file_size);
+    return ml_fail(err, ML_FORMAT, "%s: the gzip data are cut off, expected more at byte %zu", s->path, s->file.size);
   return ml_fail(err, ML_FORMAT, "%s: damaged gzip data before byte %zu: %s", s->path, packed_at(s),
                  s->stream.msg ? s->stream.msg : "not a valid stream");
 }
@@ -92,22 +112,42 @@ static ml_status read_packed(ml_source *s, uint8_t *out, size_t want, size_t *go
   return ML_OK;
 }
 
+static ml_status read_plain(const ml_source *s, uint8_t *out, size_t want, size_t *got, ml_error *err) {
+  if (want > s->file.size - s->at) want = s->file.size - s->at;
+  ml_status status = ml_file_read_at(&s->file, out, want, s->at, err);
+  if (status == ML_OK) *got = want;
+  else ml_error_prefix(err, "%s", s->path);
+  return status;
+}
+
 ml_status ml_source_read(ml_source *s, void *out, size_t want, size_t *got, ml_error *err) {
   *got = 0;
-  ml_status status = ML_OK;
-  if (s->gzip) {
-    status = read_packed(s, out, want, got, err);
-  } else {
-    *got = want < s->file_size - s->at ? want : s->file_size - s->at;
-    memcpy(out, s->file + s->at, *got);
-  }
+  ml_status status = s->gzip ? read_packed(s, out, want, got, err) : read_plain(s, out, want, got, err);
   s->at += *got;
   return status;
 }
 
+static void use_our_memory(void) { libdeflate_set_memory_allocator(ml_alloc, ml_free); }
+
+bool ml_source_unpack(ml_source *s, void *out, size_t size) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (!s->gzip) return false;
+  pthread_once(&once, use_our_memory);
+  struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+  if (!d) return false;
+  size_t used = 0; /* without room for the length found, any other length than size is an error */
+  enum libdeflate_result result = libdeflate_gzip_decompress_ex(d, s->packed, s->file.size, out, size, &used, NULL);
+  libdeflate_free_decompressor(d);
+  if (result != LIBDEFLATE_SUCCESS || used != s->file.size) return false;
+  s->stream.avail_in = 0;
+  s->ended = true;
+  s->at = size;
+  return true;
+}
+
 size_t ml_source_most(const ml_source *s) {
-  if (!s->gzip) return s->file_size - s->at;
-  return s->file_size * DEFLATE_RATIO - s->at; /* file_size < 2^32 */
+  if (!s->gzip) return s->file.size - s->at;
+  return s->file.size * DEFLATE_RATIO - s->at; /* the file's size is below 2^32 */
 }
 
 /* ---- whole files of text ---- */
@@ -115,7 +155,7 @@ size_t ml_source_most(const ml_source *s) {
 /* The unpacked length that the last member's trailer states: a first guess, and one the packed bytes could hold. */
 static size_t guess_size(const ml_source *s, size_t max_bytes) {
   size_t guess = 0;
-  for (int i = 1; s->file_size >= 18 && i <= 4; i++) guess = guess << 8 | s->file[s->file_size - (size_t)i];
+  for (int i = 1; s->file.size >= 18 && i <= 4; i++) guess = guess << 8 | s->packed[s->file.size - (size_t)i];
   if (guess < 256) guess = 256;
   if (guess > ml_source_most(s)) guess = ml_source_most(s);
   return guess < max_bytes ? guess : max_bytes;
@@ -123,7 +163,7 @@ static size_t guess_size(const ml_source *s, size_t max_bytes) {
 
 /* The most text that a gzip file of this size is taken to hold. */
 static size_t most_text(const ml_source *s) {
-  size_t most = s->file_size * TEXT_RATIO; /* file_size < 2^32 */
+  size_t most = s->file.size * TEXT_RATIO; /* the file's size is below 2^32 */
   return most > TEXT_FLOOR ? most : TEXT_FLOOR;
 }
 
@@ -145,7 +185,7 @@ static ml_status too_long(const ml_source *s, size_t max_bytes, ml_error *err) {
   return ml_fail(err, ML_FORMAT,
                  "%s: unpacks to more than %zu bytes from %zu, which is unlikely for text; unpack it with gunzip if it "
                  "is meant",
-                 s->path, most_text(s), s->file_size);
+                 s->path, most_text(s), s->file.size);
 }
 
 /* Begins small, goes on with the guess once the first bytes look like text, and then doubles the room until the data
@@ -176,17 +216,18 @@ static ml_status unpack_text(ml_source *s, uint8_t **data, size_t *size, size_t 
   return ML_OK;
 }
 
+static ml_status read_plain_text(const ml_source *s, uint8_t **data, size_t *size, ml_error *err) {
+  ml_status status = ml_file_read_all(data, &s->file, err);
+  if (status == ML_OK) *size = s->file.size;
+  else ml_error_prefix(err, "%s", s->path);
+  return status;
+}
+
 ml_status ml_read_text(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err) {
   ml_source s;
   ml_status status = ml_source_open(&s, path, max_bytes, err);
   if (status != ML_OK) return status;
-  if (s.gzip) {
-    status = unpack_text(&s, data, size, max_bytes, err);
-  } else {
-    *data = s.file;
-    *size = s.file_size;
-    s.file = NULL;
-  }
+  status = s.gzip ? unpack_text(&s, data, size, max_bytes, err) : read_plain_text(&s, data, size, err);
   ml_source_close(&s);
   return status;
 }

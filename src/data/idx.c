@@ -1,17 +1,20 @@
 /* The IDX reader: the format of MNIST and its relatives. Called by the bindings. It reads bytes (type 08) only, unpacks
- * no more than the header asks for, and refuses a file that holds one byte less or more.
+ * no more than the header asks for, and refuses a file that holds one byte less or more. Several files are read on
+ * several threads.
  *
  * bytes 0, 1: zero; 2: type; 3: number of dimensions; then their sizes, u32 big-endian; then the data, row-major. */
 #include <stdint.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/pool.h"
 #include "data/gzip.h"
 #include "data/readers.h"
 
 #define MAX_FILE     ((size_t)INT32_MAX + 1024)
 #define MAX_BYTES    ((size_t)INT32_MAX) /* of data after the header */
 #define MAX_IDX_DIMS 4
+#define LEAD         ML_ALIGNMENT      /* room before the data of a tensor, for the header: 20 bytes at most */
 
 static const char *type_name(uint8_t type) {
   switch (type) {
@@ -87,17 +90,27 @@ static ml_status check_possible(const ml_source *s, const ml_shape *shape, size_
   if (bytes <= most) return ML_OK;
   if (!s->gzip) return wrong_length(s, shape, bytes, most, false, err);
   return ml_fail(err, ML_FORMAT, "%s: expected %zu bytes of data after the header, found %zu of gzip: %zu or less",
-                 s->path, bytes, s->file_size, most);
+                 s->path, bytes, s->file.size, most);
 }
 
+/* t has LEAD bytes before its first one. */
 static ml_status read_payload(ml_source *s, const ml_tensor *t, size_t bytes, ml_error *err) {
-  size_t got, extra = 0;
+  size_t header = s->at, got, extra = 0;
   uint8_t beyond[4096];
+  if (ml_source_unpack(s, t->u8 - header, header + bytes)) return ML_OK;
   ml_status status = ml_source_read(s, t->u8, bytes, &got, err);
   if (status == ML_OK && got == bytes) status = ml_source_read(s, beyond, sizeof beyond, &extra, err);
   if (status != ML_OK) return status;
   if (got == bytes && extra == 0) return ML_OK;
   return wrong_length(s, &t->shape, bytes, got + extra, extra == sizeof beyond, err);
+}
+
+/* A view that begins LEAD bytes into its storage. */
+static ml_tensor *new_tensor(const ml_shape *shape, size_t bytes, ml_error *err) {
+  ml_tensor *whole = ml_tensor_new(ML_U8, &(ml_shape){.ndim = 1, .size = {(int64_t)(LEAD + bytes)}}, err);
+  ml_tensor *t = whole ? ml_tensor_view(whole, shape, LEAD, err) : NULL;
+  ml_tensor_unref(whole);
+  return t;
 }
 
 ml_tensor *ml_read_idx(const char *path, ml_error *err) {
@@ -108,7 +121,7 @@ ml_tensor *ml_read_idx(const char *path, ml_error *err) {
   ml_tensor *t = NULL;
   ml_status status = read_header(&s, &shape, &bytes, err);
   if (status == ML_OK) status = check_possible(&s, &shape, bytes, err);
-  if (status == ML_OK && !(t = ml_tensor_new(ML_U8, &shape, err))) {
+  if (status == ML_OK && !(t = new_tensor(&shape, bytes, err))) {
     ml_error_prefix(err, "%s", path);
     status = ML_NOMEM;
   }
@@ -119,4 +132,43 @@ ml_tensor *ml_read_idx(const char *path, ml_error *err) {
   }
   ml_source_close(&s);
   return t;
+}
+
+/* ---- several files ---- */
+
+typedef struct idx_read {
+  const char *path;
+  ml_tensor *tensor;
+  ml_error err;
+  ml_job job;
+} idx_read;
+
+static void read_one(void *ctx) {
+  idx_read *r = ctx;
+  r->tensor = ml_read_idx(r->path, &r->err);
+}
+
+/* The first file on this thread, the others where there is an idle one; none is left under way. */
+static void read_all(idx_read *reads, int count) {
+  for (int i = 1; i < count; i++) ml_pool_submit(&reads[i].job, read_one, &reads[i]);
+  if (count > 0) read_one(&reads[0]);
+  for (int i = 1; i < count; i++) ml_pool_wait(&reads[i].job);
+}
+
+ml_status ml_read_idx_files(ml_tensor **tensors, const char *const *paths, int count, ml_error *err) {
+  idx_read *reads = ml_calloc((size_t)count, sizeof *reads);
+  if (!reads) return ml_fail(err, ML_NOMEM, "no memory to read %d files", count);
+  for (int i = 0; i < count; i++) reads[i].path = paths[i];
+  read_all(reads, count);
+  const idx_read *bad = NULL;
+  for (int i = count - 1; i >= 0; i--)
+    if (!reads[i].tensor) bad = &reads[i];
+  for (int i = 0; i < count; i++) {
+    if (bad) ml_tensor_unref(reads[i].tensor);
+    tensors[i] = bad ? NULL : reads[i].tensor;
+  }
+  ml_status status = bad ? bad->err.status : ML_OK;
+  if (bad && err) *err = bad->err;
+  ml_free(reads);
+  return status;
 }

@@ -8,6 +8,10 @@
 /* An IDX file (type 08, u8; 1 to 4 dimensions), gzip-compressed or not, recognised by content. */
 ml_tensor *ml_read_idx(const char *path, ml_error *err);
 
+/* Several of them at once, on as many threads as there are. tensors[i] is that of paths[i]; if a file is refused, all
+ * are NULL and err is about the first such path in the order given. */
+ml_status ml_read_idx_files(ml_tensor **tensors, const char *const *paths, int count, ml_error *err);
+
 /* What ml_read_csv found out. */
 typedef struct ml_csv_info {
   bool header;             /* the first line was names, not a sample */

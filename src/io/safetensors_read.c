@@ -1,53 +1,12 @@
 /* Reads a safetensors file into tensors of their own. Called by src/bind for weights and checkpoints. The file's size
  * is asked first and bounds everything that is allocated; each tensor's bytes go from the file straight to its storage.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "io/safetensors_header.h"
-
-/* An open file of which size bytes were there when it was opened. */
-typedef struct st_file {
-  int fd;
-  uint64_t size;
-} st_file;
-
-/* Regular files only: O_NONBLOCK keeps a FIFO from holding the program up before it is refused. */
-static ml_status file_open(st_file *file, const char *path, ml_error *err) {
-  struct stat info;
-  file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file->fd < 0) return ml_fail_errno(err, errno, "cannot be opened");
-  if (fstat(file->fd, &info) != 0) {
-    ml_fail_errno(err, errno, "cannot be examined");
-  } else if (!S_ISREG(info.st_mode)) {
-    ml_fail(err, ML_IO, "expected a file, got %s", S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
-  } else {
-    file->size = (uint64_t)info.st_size;
-    return ML_OK;
-  }
-  close(file->fd);
-  return ML_IO;
-}
-
-static ml_status file_read(const st_file *file, void *to, uint64_t size, uint64_t at, ml_error *err) {
-  const uint64_t most = 1u << 30; /* one call moves less than 2^31 bytes */
-  for (uint64_t done = 0; done < size;) {
-    uint64_t want = size - done < most ? size - done : most;
-    ssize_t got = pread(file->fd, (char *)to + done, (size_t)want, (off_t)(at + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ml_fail_errno(err, errno, "cannot be read at byte %" PRIu64, at + done);
-    if (got == 0)
-      return ml_fail(err, ML_IO, "shrank while it was read: ends at byte %" PRIu64 ", had %" PRIu64, at + done,
-                     file->size);
-    done += (uint64_t)got;
-  }
-  return ML_OK;
-}
 
 /* What people give by mistake. first holds the first `size` bytes, up to 9. */
 static ml_status check_mistaken(const unsigned char *first, size_t size, ml_error *err) {
@@ -59,22 +18,22 @@ static ml_status check_mistaken(const unsigned char *first, size_t size, ml_erro
 }
 
 /* The header's length, after checking that it can be one. */
-static ml_status read_header_size(uint64_t *length, const st_file *file, ml_error *err) {
+static ml_status read_header_size(uint64_t *length, const ml_file *file, ml_error *err) {
   unsigned char first[ML_ST_PREFIX + 1] = {0};
-  uint64_t have = file->size < sizeof first ? file->size : sizeof first;
-  ml_status status = file_read(file, first, have, 0, err);
+  size_t have = file->size < sizeof first ? file->size : sizeof first;
+  ml_status status = ml_file_read_at(file, first, have, 0, err);
   if (status != ML_OK) return status;
   memcpy(length, first, sizeof *length);
   bool fits = have == sizeof first && *length <= file->size - ML_ST_PREFIX && *length <= ML_ST_MAX_HEADER;
   if (fits && *length > 0 && first[ML_ST_PREFIX] == '{') return ML_OK;
 
-  status = check_mistaken(first, (size_t)have, err);
+  status = check_mistaken(first, have, err);
   if (status != ML_OK) return status;
   if (have < sizeof first)
-    return ml_fail(err, ML_FORMAT, "has %" PRIu64 " bytes, too few for a safetensors file", file->size);
+    return ml_fail(err, ML_FORMAT, "has %zu bytes, too few for a safetensors file", file->size);
   if (*length > file->size - ML_ST_PREFIX)
     return ml_fail(err, ML_FORMAT,
-                   "not a safetensors file: a header of %" PRIu64 " bytes does not fit in a file of %" PRIu64, *length,
+                   "not a safetensors file: a header of %" PRIu64 " bytes does not fit in a file of %zu", *length,
                    file->size);
   if (*length > ML_ST_MAX_HEADER)
     return ml_fail(err, ML_FORMAT, "a header of %" PRIu64 " bytes, at most %d are allowed", *length, ML_ST_MAX_HEADER);
@@ -82,20 +41,20 @@ static ml_status read_header_size(uint64_t *length, const st_file *file, ml_erro
                  ML_ST_PREFIX);
 }
 
-static ml_status read_header(ml_st_header *header, uint64_t *data_begin, const st_file *file, ml_error *err) {
+static ml_status read_header(ml_st_header *header, uint64_t *data_begin, const ml_file *file, ml_error *err) {
   uint64_t length;
   ml_status status = read_header_size(&length, file, err);
   if (status != ML_OK) return status;
   char *text = ml_alloc((size_t)length);
   if (!text) return ml_fail(err, ML_NOMEM, "not enough memory for a header of %" PRIu64 " bytes", length);
   *data_begin = ML_ST_PREFIX + length;
-  status = file_read(file, text, length, ML_ST_PREFIX, err);
+  status = ml_file_read_at(file, text, (size_t)length, ML_ST_PREFIX, err);
   if (status == ML_OK) status = ml_st_header_parse(header, text, (size_t)length, file->size - *data_begin, err);
   ml_free(text);
   return status;
 }
 
-static ml_status read_tensor(ml_tensor **t, const st_file *file, const ml_st_entry *e, uint64_t data_begin,
+static ml_status read_tensor(ml_tensor **t, const ml_file *file, const ml_st_entry *e, uint64_t data_begin,
                              ml_error *err) {
   char shown[ML_ST_NAME_TEXT];
   ml_error local = {.status = ML_OK};
@@ -104,13 +63,13 @@ static ml_status read_tensor(ml_tensor **t, const st_file *file, const ml_st_ent
   if (!*t)
     status = local.status == ML_NOMEM ? ML_NOMEM : ML_FORMAT;
   else
-    status = file_read(file, (*t)->data, e->end - e->begin, data_begin + e->begin, &local);
+    status = ml_file_read_at(file, (*t)->data, e->end - e->begin, data_begin + e->begin, &local);
   if (status != ML_OK) ml_fail(err, status, "tensor \"%s\": %s", ml_st_name_text(shown, e->name), local.message);
   return status;
 }
 
 /* Moves the names and the metadata out of header, and reads each tensor. */
-static ml_status fill_archive(ml_archive *archive, const st_file *file, ml_st_header *header, uint64_t data_begin,
+static ml_status fill_archive(ml_archive *archive, const ml_file *file, ml_st_header *header, uint64_t data_begin,
                               ml_error *err) {
   archive->metadata = header->metadata;
   archive->metadata_count = header->metadata_count;
@@ -130,15 +89,15 @@ static ml_status fill_archive(ml_archive *archive, const st_file *file, ml_st_he
 }
 
 static ml_status read_file(ml_archive *archive, const char *path, ml_error *err) {
-  st_file file = {0};
+  ml_file file;
   ml_st_header header = {0};
   uint64_t data_begin = 0;
-  ml_status status = file_open(&file, path, err);
+  ml_status status = ml_file_open(&file, path, SIZE_MAX, err);
   if (status != ML_OK) return status;
   status = read_header(&header, &data_begin, &file, err);
   if (status == ML_OK) status = fill_archive(archive, &file, &header, data_begin, err);
   ml_st_header_clear(&header);
-  close(file.fd);
+  ml_file_close(&file);
   return status;
 }
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
+#include "base/writer.h"
 #include "io/safetensors_header.h"
 
 /* A growing text. After a failed allocation `failed` is set and further additions do nothing. */

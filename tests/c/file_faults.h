@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/writer.h"
 
 typedef enum fault { NO_FAULT, FAIL, INTERRUPT, SHORT } fault;
 typedef enum call { READ, WRITE, FSYNC, CLOSE, RENAME } call;
@@ -48,11 +49,11 @@ static fault befalls(call which) {
   return now;
 }
 
-ssize_t read(int fd, void *data, size_t size) {
+ssize_t pread(int fd, void *data, size_t size, off_t at) {
   fault now = befalls(READ);
   if (now == FAIL || now == INTERRUPT) return -1;
   if (now == SHORT && planned.error == 0) return 0;
-  return syscall(SYS_read, fd, data, now == SHORT ? (size_t)1 : size);
+  return syscall(SYS_pread64, fd, data, now == SHORT ? (size_t)1 : size, at);
 }
 
 ssize_t write(int fd, const void *data, size_t size) {

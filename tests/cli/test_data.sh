@@ -35,6 +35,7 @@ bad "a file that is too long" "long: .*8" long labels
 bad "another element type" "floats: .*0x0[dD]|f32" floats labels
 bad "sizes that overflow" "huge: " huge labels
 bad "a truncated gzip file" "cut.gz: " cut.gz labels
+bad "two bad files: the first one is told" "cut.gz: " cut.gz absent
 bad "more labels than images" "2 images.*3 labels" images three
 bad "a folder" "folder: .*folder" folder labels
 bad "a FIFO" "fifo: .*FIFO" fifo labels

@@ -83,6 +83,26 @@ function TestCoreDataset:testFaultsOfFilesComeBack()
   end
 end
 
+function TestCoreDataset:testSeveralIdxFilesAtOnce()
+  in_folder(function(folder)
+    local paths = {}
+    for i = 1, 8 do
+      paths[i] = folder .. "/" .. i
+      assert(core.write_file(paths[i], ("\0\0\8\1\0\0\0%c"):format(i) .. ("x"):rep(i)))
+    end
+    local tensors = { core.read_idx(table.unpack(paths)) }
+    lu.assertEquals(#tensors, 8)
+    for i = 1, 8 do lu.assertEquals(tensors[i]:numel(), i) end
+    raises("expected 1 to 8 paths, got 9", function() core.read_idx("a", table.unpack(paths)) end)
+    raises("expected a string, got 3", function() core.read_idx(paths[1], 3) end)
+    assert(core.write_file(paths[3], ""))
+    os.remove(paths[2])
+    local value, why = core.read_idx(table.unpack(paths))
+    lu.assertNil(value)
+    lu.assertStrContains(why, paths[2] .. ": cannot be opened")
+  end)
+end
+
 function TestCoreDataset:testCsv()
   in_folder(function(folder)
     local path = folder .. "/a.csv"

@@ -34,17 +34,19 @@ local function assemble(name, train, test, o)
   return bundle
 end
 
--- Images and labels of two IDX files as a core dataset.
-local function read_pair(images_path, labels_path, classes)
-  local images, problem = core.read_idx(images_path)
-  if not images then return nil, problem end
-  local labels
-  labels, problem = core.read_idx(labels_path)
-  if not labels then return nil, problem end
-  local handle
-  handle, problem = core.dataset(images, labels, classes)
-  if not handle then return nil, ("%s and %s: %s"):format(images_path, labels_path, problem) end
-  return handle
+-- A core dataset for every two IDX files of a list { images, labels, images, labels, ... }, which are read at once.
+-- Without `classes` the first data set has as many as it needs, and the others have as many.
+local function read_pairs(paths, classes)
+  local tensors = { core.read_idx(table.unpack(paths)) }
+  if not tensors[1] then return nil, tensors[2] end
+  local handles = {}
+  for i = 1, #paths, 2 do
+    local handle, problem = core.dataset(tensors[i], tensors[i + 1], classes)
+    if not handle then return nil, ("%s and %s: %s"):format(paths[i], paths[i + 1], problem) end
+    handles[#handles + 1] = handle
+    classes = classes or handle:classes()
+  end
+  return handles
 end
 
 local function make_digits(name, count, o)
@@ -84,15 +86,15 @@ local function mnist_like(name, title, given, moments)
   if o.normalise == "standard" and moments then o.normalise = moments end
   local folder, problem = files.find_folder(name, title)
   if not folder then return context.fault(problem) end
-  local parts = {}
+  local paths = {}
   for _, part in ipairs(o.from == "t10k" and { "t10k" } or { "train", "t10k" }) do
-    local images, labels = files.mnist_pair(folder, part)
-    local handle
-    handle, problem = read_pair(images, labels, 10)
-    if not handle then return context.fault(problem) end
-    parts[#parts + 1] = dataset.dataset(handle, name, o.normalise)
+    paths[#paths + 1], paths[#paths + 2] = files.mnist_pair(folder, part)
   end
-  return assemble(name, parts[1], parts[2], o)
+  local handles
+  handles, problem = read_pairs(paths, 10)
+  if not handles then return context.fault(problem) end
+  local train = dataset.dataset(handles[1], name, o.normalise)
+  return assemble(name, train, handles[2] and dataset.dataset(handles[2], name, o.normalise), o)
 end
 
 --- MNIST from the data folder's mnist/ (four IDX files, gzip-compressed or not): 60000 for training, 10000 for test.
@@ -107,15 +109,12 @@ function m.idx(given)
     images = { type = "string", required = true }, labels = { type = "string", required = true },
     test_images = { type = "string" }, test_labels = { type = "string" },
   })
-  local handle, problem = read_pair(o.images, o.labels)
-  if not handle then return context.fault(problem) end
-  local test
-  if o.test_images then
-    test, problem = read_pair(o.test_images, o.test_labels or "", handle:classes())
-    if not test then return context.fault(problem) end
-  end
-  local train = dataset.dataset(handle, o.images, o.normalise)
-  return assemble(o.images, train, test and dataset.dataset(test, o.test_images, o.normalise), o)
+  local paths = { o.images, o.labels }
+  if o.test_images then paths[3], paths[4] = o.test_images, o.test_labels or "" end
+  local handles, problem = read_pairs(paths)
+  if not handles then return context.fault(problem) end
+  local train = dataset.dataset(handles[1], o.images, o.normalise)
+  return assemble(o.images, train, handles[2] and dataset.dataset(handles[2], o.test_images, o.normalise), o)
 end
 
 local csv_headers = { auto = "auto", [true] = "yes", [false] = "no" }
