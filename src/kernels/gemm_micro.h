@@ -14,8 +14,8 @@
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
 
-/* What becomes of a tile's sums s, in this order: v = add ? c + s : s; v += bias[j] unless NULL; v = relu ? max(v, 0) : v,
- * a NaN staying one; c = v. */
+/* What becomes of a tile's sums s, in this order: v = add ? c + s : s; v += bias[j] unless NULL; with relu
+ * v = max(v, 0), a NaN staying one; c = v. */
 typedef struct ml_finish {
   bool add, relu;
   const float *bias; /* of the tile's first column */

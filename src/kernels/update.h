@@ -1,6 +1,6 @@
-/* The optimizers' inner loops: how n parameters w move, given their gradient g. Called by src/optim on spans that it cuts
- * for the threads; the formulas, and where they come from, are told there. Every element is moved by itself, in f32,
- * uncontracted: the same bits on every instruction set and however a parameter is cut. Spans do not overlap. */
+/* The optimizers' inner loops: how n parameters w move, given their gradient g. Called by src/optim on spans that it
+ * cuts for the threads; the formulas, and where they come from, are told there. Every element is moved by itself, in
+ * f32, uncontracted: the same bits on every instruction set and however a parameter is cut. Spans do not overlap. */
 #ifndef ML_UPDATE_H
 #define ML_UPDATE_H
 
