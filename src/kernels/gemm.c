@@ -1,6 +1,7 @@
-/* The matrix product: how it is cut up for caches and threads. Called by the operations; allocates nothing.
+/* The matrix product: how it is cut up for caches and threads. Called by the operations; allocates nothing. In the
+ * precisions other than f32 it hands over to gemm_bf16.c.
  *
- * K is cut into blocks of equal size, at most K_BLOCK, and their products are added up in ascending order. Stages of
+ * K is cut into blocks (ml_k_block) whose products are added up in ascending order. Stages of
  * M_STAGE x N_STAGE x (BLOCKS_PER_STAGE blocks) at most are packed into the workspace by all threads (one parallel
  * region) and multiplied by all threads (a second one), tile by tile of C. An element of C belongs to one tile and is
  * always the same chain of operations, so neither the tiles' size nor the number of threads shows in the result. */
@@ -9,12 +10,12 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/gemm_bf16.h"
 #include "kernels/gemm_micro.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
 
 enum {
-  K_BLOCK = 320, /* a panel of B, [320][16], stays in a 32 KB L1 cache beside one of A, [320][6] */
   BLOCKS_PER_STAGE = 4,
   M_STAGE = 768,  /* a multiple of ML_MICRO_MAX_ROWS */
   N_STAGE = 1024, /* a multiple of ML_MICRO_MAX_COLS */
@@ -47,19 +48,18 @@ typedef struct gemm {
 } gemm;
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 static const ml_micro *micro_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_micro_avx512;
+  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_micro_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_micro_avx2;
 #endif
   return &ml_micro_portable;
 }
 
-/* The size of k's blocks: as few as K_BLOCK allows, all equal but for the last. */
-static int64_t block_of(int64_t k) { return ceil_div(k, ceil_div(k, K_BLOCK)); }
 
 /* Floats of packed B in a stage, the larger share of a workspace; a multiple of 16 so that A begins aligned too. */
 static int64_t packed_b_floats(int64_t n, int64_t depth) {
@@ -67,7 +67,7 @@ static int64_t packed_b_floats(int64_t n, int64_t depth) {
 }
 
 static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
-  const int64_t depth = min64(k, BLOCKS_PER_STAGE * block_of(k));
+  const int64_t depth = min64(k, BLOCKS_PER_STAGE * ml_k_block(k));
   const int64_t rows = min64(m, M_STAGE);
   return packed_b_floats(n, depth) + round_up(round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
 }
@@ -77,12 +77,14 @@ static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
  * either way. */
 static bool may_swap(int64_t m, int64_t n) { return n > m && m * n <= SWAP_LIMIT; }
 
+static int64_t workspace_f32(int64_t m, int64_t n, int64_t k) {
+  const int64_t plain = packing_floats(m, n, k);
+  return may_swap(m, n) ? max64(packing_floats(n, m, k) + m * n, plain) : plain;
+}
+
 size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
   if (m <= 0 || n <= 0 || k <= 0) return 0;
-  const int64_t plain = packing_floats(m, n, k);
-  if (!may_swap(m, n)) return (size_t)plain;
-  const int64_t swapped = packing_floats(n, m, k) + m * n;
-  return (size_t)(swapped > plain ? swapped : plain);
+  return (size_t)max64(workspace_f32(m, n, k), (int64_t)ml_gemm_bf16_workspace(m, n, k));
 }
 
 /* ---- packing ---- */
@@ -234,7 +236,7 @@ static void run_without_products(float *c, int64_t ldc, ml_epilogue e, int64_t m
 
 static void run_stages(gemm *g, float *work) {
   g->direct_a = g->a.col == 1;
-  g->k_block = block_of(g->k);
+  g->k_block = ml_k_block(g->k);
   const int64_t depth = min64(g->k, BLOCKS_PER_STAGE * g->k_block);
   g->packed_b = work;
   g->packed_a = work + packed_b_floats(g->n, depth);
@@ -282,6 +284,10 @@ void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int
   if (m <= 0 || n <= 0) return;
   if (k <= 0) {
     run_without_products(c, ldc, e, m, n);
+    return;
+  }
+  if (ml_precision_in_use() != ML_PRECISION_F32) {
+    ml_gemm_bf16(c, ldc, a, b, e, m, n, k, work, ml_precision_in_use());
     return;
   }
   gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .epilogue = e, .m = m, .n = n, .k = k};

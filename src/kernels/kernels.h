@@ -4,7 +4,8 @@
  *
  * Every kernel gives the same bits on 1, 2 or any number of threads: outputs are split in chunks whose size depends on
  * the problem, sums inside a chunk run in a fixed order, and chunks of a reduction are combined in ascending order. All
- * but ml_gemm, which uses fused multiply-adds where there are any, also give the same bits on every instruction set.
+ * but f32 matrix products, which use fused multiply-adds where there are any, also give the same bits on every
+ * instruction set.
  *
  * NaN: a NaN in gives some NaN out, in the elements (or rows) that depend on it. Exceptions: ML_EQUAL gives 0, ML_POW
  * follows pow (NaN^0 is 1), ml_dropout gives 0 where it drops, and the slopes of relu, leaky relu and abs count a NaN
@@ -37,9 +38,10 @@ typedef struct ml_epilogue {
 
 #define ML_NO_EPILOGUE ((ml_epilogue){.bias = NULL})
 
-/* c[m,n] = epilogue(a[m,k] b[k,n]). c is row-major with leading dimension ldc and is overwritten. work has
- * ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the product), 64-byte aligned. k of 0 gives the
- * epilogue of zeros. A row of c does not depend on m: computed alone or among others, it has the same bits. */
+/* c[m,n] = epilogue(a[m,k] b[k,n]), in the precision in use (kernels/precision.h). c is row-major with leading
+ * dimension ldc and is overwritten. work has ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the
+ * product), 64-byte aligned. k of 0 gives the epilogue of zeros. A row of c does not depend on m: computed alone or
+ * among others, it has the same bits. */
 void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
              float *work);
 

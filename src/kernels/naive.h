@@ -12,6 +12,12 @@
 
 void ml_naive_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k);
 
+/* naive_bf16.c: x rounded to bf16; ml_gemm in bf16 or, with `split`, bf16x3. Unlike the rest in f32, step by step as
+ * bf16.h says, so that fast kernels can be compared to the bit. */
+float ml_naive_bf16(float x);
+void ml_naive_gemm_bf16(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
+                        bool split);
+
 /* One element: f(x), f'(x) and x op y. */
 double ml_naive_unary(double x, ml_unary f, double a);
 double ml_naive_unary_slope(double x, ml_unary f, double a);

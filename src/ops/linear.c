@@ -2,6 +2,7 @@
  * as n. linear_relu: max(y, 0), the same numbers as relu after linear without the walk over y in between; nn.Sequential
  * calls it. No attributes. */
 #include "kernels/kernels.h"
+#include "ops/few_rows.h"
 #include "ops/ops.h"
 
 typedef struct ml_layer {
@@ -66,7 +67,9 @@ static void forward(ml_call *c, bool relu) {
   ml_layer l = layer_of(c);
   const float *bias = c->inputs == 3 ? c->in[2]->f32 : NULL;
   ml_matrix x = {c->in[0]->f32, l.in, 1}, wt = {c->in[1]->f32, 1, l.in};
-  ml_gemm(c->out->f32, l.out, x, wt, (ml_epilogue){bias, relu}, l.n, l.out, l.in, c->scratch);
+  ml_epilogue e = {bias, relu};
+  if (ml_few_rows(c->out->f32, c->in[0]->f32, c->in[1], e, l.n)) return;
+  ml_gemm(c->out->f32, l.out, x, wt, e, l.n, l.out, l.in, c->scratch);
 }
 
 static void linear_forward(ml_call *c) { forward(c, false); }

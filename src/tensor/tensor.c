@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tensor/companion.h"
 
 /* ---- storage ---- */
 
@@ -153,11 +154,13 @@ void ml_tensor_unref(ml_tensor *t) {
   if (!t || --t->refs > 0) return;
   if (t->node) t->node->release(t->node);
   ml_tensor_unref(t->grad);
+  ml_tensor_drop_companions(t);
   storage_unref(t->storage);
   ml_small_free(t, sizeof *t);
 }
 
 void ml_tensor_expire(ml_tensor *t) {
+  ml_tensor_drop_companions(t);
   storage_unref(t->storage);
   t->storage = NULL;
   t->data = NULL;

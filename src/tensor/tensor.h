@@ -51,6 +51,7 @@ typedef struct ml_tensor {
   struct ml_tensor *grad;       /* of a leaf, after a backward pass; same shape, f32 */
   ml_node *node;                /* of a computed value that wants a gradient */
   bool expires;                 /* with the training step under way: src/ops/tape.h */
+  struct ml_companion *companions; /* companion.h */
 } ml_tensor;
 
 /* ---- shapes ---- */

@@ -124,6 +124,11 @@ static void backward(const gradcheck_case *gc, ml_tensor *const *in, uint32_t ke
   ml_tensor_unref(out);
 }
 
+static void set_element(ml_tensor *t, int64_t i, float value) {
+  t->f32[i] = value;
+  ml_tensor_changed(t);
+}
+
 static void check_input(const gradcheck_case *gc, ml_tensor *const *in, int which) {
   ml_tensor *t = in[which];
   assert_non_null(t->grad);
@@ -132,11 +137,11 @@ static void check_input(const gradcheck_case *gc, ml_tensor *const *in, int whic
   for (int64_t i = 0; i < ml_tensor_count(t); i++) {
     float x = t->f32[i];
     volatile float high = x + H, low = x - H;
-    t->f32[i] = high;
+    set_element(t, i, high);
     double up = probe(gc, in);
-    t->f32[i] = low;
+    set_element(t, i, low);
     double down = probe(gc, in);
-    t->f32[i] = x;
+    set_element(t, i, x);
     double expected = (up - down) / ((double)high - (double)low), found = t->grad->f32[i];
     if (!(fabs(found - expected) <= TOLERANCE * (1.0 + fabs(expected))))
       fail_msg("%s (%s): input %d, element %lld: expected %.7g, found %.7g", gc->op, gc->what, which + 1, (long long)i,

@@ -1,0 +1,227 @@
+/* The matrix product in bf16 and bf16x3: how it is cut up for caches and threads. Called by ml_gemm where that is the
+ * precision in use; allocates nothing.
+ *
+ * As in gemm.c, stages of M_STAGE x N_STAGE x (STAGE_ROW_BYTES of K) at most are packed into the workspace by all
+ * threads and multiplied by all threads, tile by tile of C. An element's sums go on from what is stored in C, so no cut
+ * shows in the result: not that of K, nor the size of tiles, nor the number of threads. */
+#include "kernels/gemm_bf16.h"
+
+#include "base/cpu.h"
+#include "base/pool.h"
+
+enum {
+  ROWS_ALIGN = 96, /* a multiple of every kernel's mr */
+  M_STAGE = 8 * ROWS_ALIGN,
+  N_STAGE = 1024,         /* a multiple of every kernel's nr */
+  STAGE_ROW_BYTES = 3840, /* of a packed row of A or column of B: 60 steps of 2 bytes an element or 30 of 4 */
+  TILE_ROWS = 192,
+  TILE_COLS = 64,
+  TILES_WANTED = 16,       /* smaller products are cut until there are this many tiles ... */
+  TILE_MIN_WORK = 1 << 19, /* ... or they are smaller than twice this many multiply-adds */
+  PACK_CHUNK = 1 << 14     /* elements that a thread packs at a time */
+};
+
+typedef struct product {
+  const ml_bf16_micro *micro;
+  ml_precision precision;
+  float *c;
+  int64_t ldc;
+  ml_matrix a, b;
+  ml_epilogue epilogue;
+  int64_t m, n, k;
+  char *packed_a, *packed_b;
+  /* the stage: rows i0.., columns j0.., products p0.. */
+  int64_t i0, j0, p0, rows, cols, depth, steps;
+  int64_t a_panels, b_panels;       /* in this stage ... */
+  int64_t a_bytes, b_bytes;         /* ... and the size of one */
+  int64_t pack_group;               /* panels per packing chunk */
+  int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
+  int64_t tiles_down, tiles_across; /* this stage's tiles */
+} product;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+const ml_bf16_micro *ml_bf16_micro_in_use(void) {
+#ifdef __x86_64__
+  if (ml_cpu_isa() > ML_ISA_AVX512) return &ml_bf16_amx;
+  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_bf16_avx512;
+  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_bf16_avx2;
+#endif
+  return &ml_bf16_portable;
+}
+
+static int64_t steps_per_32(ml_precision precision) { return precision == ML_PRECISION_BF16X3 ? 3 : 1; }
+
+int64_t ml_bf16_steps(int64_t k, ml_precision precision) {
+  return ceil_div(k, ML_BF16_STEP) * steps_per_32(precision);
+}
+
+/* Bytes of a packed row of A or column of B in a stage, for the larger of the precisions and elements. */
+static int64_t row_bytes(int64_t k) {
+  const int64_t whole = ml_bf16_steps(k, ML_PRECISION_BF16X3) * ML_BF16_STEP * (int64_t)sizeof(float);
+  return min64(whole, STAGE_ROW_BYTES);
+}
+
+/* B's share of the workspace; A's follows. */
+static int64_t packed_b_bytes(int64_t n, int64_t k) {
+  return min64(round_up(n, ML_BF16_MAX_COLS), N_STAGE) * row_bytes(k);
+}
+
+size_t ml_gemm_bf16_workspace(int64_t m, int64_t n, int64_t k) {
+  if (m <= 0 || n <= 0 || k <= 0) return 0;
+  const int64_t packed_a_bytes = min64(round_up(m, ROWS_ALIGN), M_STAGE) * row_bytes(k);
+  return (size_t)(packed_b_bytes(n, k) + packed_a_bytes) / sizeof(float);
+}
+
+/* ---- packing ---- */
+
+static void pack_a(const product *g, int64_t panel) {
+  const int mr = g->micro->mr;
+  const int64_t i = g->i0 + panel * mr;
+  g->micro->pack_a(g->packed_a + panel * g->a_bytes, g->a.data + i * g->a.row + g->p0 * g->a.col, g->a.row, g->a.col,
+                   min64(mr, g->m - i), g->depth, g->precision);
+}
+
+static void pack_b(const product *g, int64_t panel) {
+  const int nr = g->micro->nr;
+  const int64_t j = g->j0 + panel * nr;
+  g->micro->pack_b(g->packed_b + panel * g->b_bytes, g->b.data + j * g->b.col + g->p0 * g->b.row, g->b.col, g->b.row,
+                   min64(nr, g->n - j), g->depth, g->precision);
+}
+
+/* Packs a group of panels: B's first, then A's. */
+static void pack_chunk(void *ctx, uint32_t chunk) {
+  const product *g = ctx;
+  const int64_t begin = chunk * g->pack_group;
+  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels);
+  for (int64_t i = begin; i < end; i++) {
+    if (i < g->pack_b_panels) {
+      pack_b(g, i);
+    } else {
+      pack_a(g, i - g->pack_b_panels);
+    }
+  }
+}
+
+/* ---- multiplying ---- */
+
+void ml_bf16_run_edge(const ml_bf16_micro *micro, float *c, int64_t ldc, const void *a, const void *b, int64_t steps,
+                      ml_finish f, int64_t rows, int64_t cols) {
+  _Alignas(64) float tile[ML_BF16_MAX_ROWS * ML_BF16_MAX_COLS];
+  const int nr = micro->nr;
+  if (f.add) {
+    for (int64_t i = 0; i < micro->mr; i++) {
+      for (int64_t j = 0; j < nr; j++) tile[i * nr + j] = i < rows && j < cols ? c[i * ldc + j] : 0.0f;
+    }
+  }
+  micro->run(tile, nr, a, 0, 1, b, steps, (ml_finish){.add = f.add});
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < cols; j++) {
+      float v = tile[i * nr + j];
+      if (f.bias) v += f.bias[j];
+      c[i * ldc + j] = f.relu && v < 0.0f ? 0.0f : v;
+    }
+  }
+}
+
+/* Panels a_begin..a_end-1 of A by one of B, `steps` of this stage's steps from `step` on. */
+static void run_strip(const product *g, int64_t a_begin, int64_t a_end, int64_t b_panel, int64_t step, int64_t steps) {
+  const ml_bf16_micro *micro = g->micro;
+  const int64_t mr = micro->mr, nr = micro->nr, j = g->j0 + b_panel * nr, cols = min64(nr, g->n - j);
+  const int64_t element = ML_BF16_STEP * micro->element; /* bytes of a step of one row or column */
+  const char *b = g->packed_b + b_panel * g->b_bytes + step * nr * element;
+  const bool last = g->p0 + g->depth == g->k && step + steps == g->steps;
+  const ml_finish f = {.add = g->p0 > 0 || step > 0,
+                       .relu = last && g->epilogue.relu,
+                       .bias = last && g->epilogue.bias ? g->epilogue.bias + j : NULL};
+  const int64_t whole = cols == nr ? min64(a_end, (g->m - g->i0) / mr) : a_begin;
+  for (int64_t p = a_begin; p < a_end; p = p < whole ? whole : p + 1) {
+    const int64_t i = g->i0 + p * mr;
+    const char *a = g->packed_a + p * g->a_bytes + step * mr * element;
+    float *c = g->c + i * g->ldc + j;
+    if (p < whole) {
+      micro->run(c, g->ldc, a, g->a_bytes, whole - p, b, steps, f);
+    } else {
+      ml_bf16_run_edge(micro, c, g->ldc, a, b, steps, f, min64(mr, g->m - i), cols);
+    }
+  }
+}
+
+static void multiply_tile(void *ctx, uint32_t tile) {
+  const product *g = ctx;
+  const int64_t down = tile / g->tiles_across, across = tile % g->tiles_across; /* a thread keeps to its rows */
+  const int64_t a_begin = down * g->a_panels / g->tiles_down, a_end = (down + 1) * g->a_panels / g->tiles_down;
+  const int64_t b_begin = across * g->b_panels / g->tiles_across;
+  const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
+  for (int64_t b = b_begin; b < b_end; b++) {
+    for (int64_t s = 0; s < g->steps; s += g->micro->block) {
+      run_strip(g, a_begin, a_end, b, s, min64(g->micro->block, g->steps - s));
+    }
+  }
+}
+
+/* ---- stages ---- */
+
+/* Few chunks are not worth waking the other threads for. */
+static void run_chunks(ml_chunk_fn fn, product *g, int64_t chunks) {
+  if (chunks == 1) {
+    fn(g, 0);
+  } else {
+    ml_pool_run(fn, g, (uint32_t)chunks);
+  }
+}
+
+static void plan_tiles(product *g) {
+  g->tiles_down = min64(ceil_div(g->rows, TILE_ROWS), g->a_panels);
+  g->tiles_across = min64(ceil_div(g->cols, TILE_COLS), g->b_panels);
+  for (;;) {
+    const int64_t tiles = g->tiles_down * g->tiles_across;
+    const int64_t work = g->rows * g->cols * g->steps * ML_BF16_STEP / tiles;
+    if (tiles >= TILES_WANTED || work < 2 * TILE_MIN_WORK) break;
+    if (g->tiles_across < g->b_panels) {
+      g->tiles_across = min64(2 * g->tiles_across, g->b_panels);
+    } else if (g->tiles_down < g->a_panels) {
+      g->tiles_down = min64(2 * g->tiles_down, g->a_panels);
+    } else {
+      break;
+    }
+  }
+}
+
+static void run_stage(product *g, bool fresh_b) {
+  const ml_bf16_micro *micro = g->micro;
+  g->a_panels = ceil_div(g->rows, micro->mr);
+  g->b_panels = ceil_div(g->cols, micro->nr);
+  g->steps = ml_bf16_steps(g->depth, g->precision);
+  g->a_bytes = g->steps * ML_BF16_STEP * micro->mr * micro->element;
+  g->b_bytes = g->steps * ML_BF16_STEP * micro->nr * micro->element;
+  g->pack_b_panels = fresh_b ? g->b_panels : 0;
+  const int64_t panels = g->pack_b_panels + g->a_panels;
+  const int64_t elements = (g->a_panels * micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
+  g->pack_group = ceil_div(panels, ceil_div(elements, PACK_CHUNK));
+  run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+  plan_tiles(g);
+  run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
+}
+
+void ml_gemm_bf16(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
+                  float *work, ml_precision precision) {
+  product g = {.micro = ml_bf16_micro_in_use(), .precision = precision, .c = c, .ldc = ldc, .a = a, .b = b,
+               .epilogue = e, .m = m, .n = n, .k = k};
+  const int64_t steps = STAGE_ROW_BYTES / (ML_BF16_STEP * g.micro->element);
+  const int64_t depth = steps / steps_per_32(precision) * ML_BF16_STEP;
+  g.packed_b = (char *)work;
+  g.packed_a = g.packed_b + packed_b_bytes(n, k);
+  for (g.j0 = 0; g.j0 < n; g.j0 += N_STAGE) {
+    g.cols = min64(N_STAGE, n - g.j0);
+    for (g.p0 = 0; g.p0 < k; g.p0 += depth) {
+      g.depth = min64(depth, k - g.p0);
+      for (g.i0 = 0; g.i0 < m; g.i0 += M_STAGE) {
+        g.rows = min64(M_STAGE, m - g.i0);
+        run_stage(&g, g.i0 == 0);
+      }
+    }
+  }
+}
