@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/packed.h"
 
 enum {
   ROWS_ALIGN = 96, /* a multiple of every kernel's mr */
@@ -29,7 +30,9 @@ typedef struct product {
   ml_matrix a, b;
   ml_epilogue epilogue;
   int64_t m, n, k;
-  char *packed_a, *packed_b;
+  char *packed_a;
+  const char *packed_b;
+  char *fresh_b;                    /* where B is packed, unless that was done before */
   /* the stage: rows i0.., columns j0.., products p0.. */
   int64_t i0, j0, p0, rows, cols, depth, steps;
   int64_t a_panels, b_panels;       /* in this stage ... */
@@ -87,7 +90,7 @@ static void pack_a(const product *g, int64_t panel) {
 static void pack_b(const product *g, int64_t panel) {
   const int nr = g->micro->nr;
   const int64_t j = g->j0 + panel * nr;
-  g->micro->pack_b(g->packed_b + panel * g->b_bytes, g->b.data + j * g->b.col + g->p0 * g->b.row, g->b.col, g->b.row,
+  g->micro->pack_b(g->fresh_b + panel * g->b_bytes, g->b.data + j * g->b.col + g->p0 * g->b.row, g->b.col, g->b.row,
                    min64(nr, g->n - j), g->depth, g->precision);
 }
 
@@ -206,22 +209,63 @@ static void run_stage(product *g, bool fresh_b) {
   run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
 }
 
+/* Products along K in a stage. */
+static int64_t stage_depth(const ml_bf16_micro *micro, ml_precision precision) {
+  return STAGE_ROW_BYTES / (ML_BF16_STEP * micro->element) / steps_per_32(precision) * ML_BF16_STEP;
+}
+
+static void run_stages(product *g, float *work) {
+  const int64_t depth = stage_depth(g->micro, g->precision);
+  if (!g->packed_b) g->packed_b = g->fresh_b = (char *)work;
+  g->packed_a = (char *)work + packed_b_bytes(g->n, g->k);
+  for (g->j0 = 0; g->j0 < g->n; g->j0 += N_STAGE) {
+    g->cols = min64(N_STAGE, g->n - g->j0);
+    for (g->p0 = 0; g->p0 < g->k; g->p0 += depth) {
+      g->depth = min64(depth, g->k - g->p0);
+      for (g->i0 = 0; g->i0 < g->m; g->i0 += M_STAGE) {
+        g->rows = min64(M_STAGE, g->m - g->i0);
+        run_stage(g, g->i0 == 0 && g->fresh_b);
+      }
+    }
+  }
+}
+
 void ml_gemm_bf16(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
                   float *work, ml_precision precision) {
   product g = {.micro = ml_bf16_micro_in_use(), .precision = precision, .c = c, .ldc = ldc, .a = a, .b = b,
                .epilogue = e, .m = m, .n = n, .k = k};
-  const int64_t steps = STAGE_ROW_BYTES / (ML_BF16_STEP * g.micro->element);
-  const int64_t depth = steps / steps_per_32(precision) * ML_BF16_STEP;
-  g.packed_b = (char *)work;
-  g.packed_a = g.packed_b + packed_b_bytes(n, k);
-  for (g.j0 = 0; g.j0 < n; g.j0 += N_STAGE) {
-    g.cols = min64(N_STAGE, n - g.j0);
-    for (g.p0 = 0; g.p0 < k; g.p0 += depth) {
-      g.depth = min64(depth, k - g.p0);
-      for (g.i0 = 0; g.i0 < m; g.i0 += M_STAGE) {
-        g.rows = min64(M_STAGE, m - g.i0);
-        run_stage(&g, g.i0 == 0);
-      }
-    }
+  run_stages(&g, work);
+}
+
+/* ---- a right operand that is kept: one that is a single stage ---- */
+
+static int64_t kept_panel_bytes(const ml_bf16_micro *micro, int64_t k) {
+  return ml_bf16_steps(k, ml_precision_in_use()) * ML_BF16_STEP * micro->nr * micro->element;
+}
+
+size_t ml_packed_floats(int64_t n, int64_t k) {
+  const ml_precision precision = ml_precision_in_use();
+  const ml_bf16_micro *micro = ml_bf16_micro_in_use();
+  if (precision == ML_PRECISION_F32 || n < 1 || n > N_STAGE || k < 1 || k > stage_depth(micro, precision)) return 0;
+  return (size_t)(ceil_div(n, micro->nr) * kept_panel_bytes(micro, k)) / sizeof(float);
+}
+
+uint32_t ml_packed_form(void) { return 1u + (uint32_t)ml_precision_in_use() + 16u * (uint32_t)ml_cpu_isa(); }
+
+int64_t ml_packed_group(void) { return ml_bf16_micro_in_use()->nr; }
+
+void ml_pack_columns(float *packed, ml_matrix b, int64_t n, int64_t k, int64_t begin, int64_t end) {
+  const ml_bf16_micro *micro = ml_bf16_micro_in_use();
+  const int64_t nr = micro->nr, bytes = kept_panel_bytes(micro, k);
+  for (int64_t j = begin; j < end; j += nr) {
+    micro->pack_b((char *)packed + j / nr * bytes, b.data + j * b.col, b.col, b.row, min64(nr, n - j), k,
+                  ml_precision_in_use());
   }
+}
+
+void ml_gemm_packed(float *c, int64_t ldc, ml_matrix a, const float *packed, ml_epilogue e, int64_t m, int64_t n,
+                    int64_t k, float *work) {
+  product g = {.micro = ml_bf16_micro_in_use(), .precision = ml_precision_in_use(), .c = c, .ldc = ldc, .a = a,
+               .packed_b = (const char *)packed, .epilogue = e, .m = m, .n = n, .k = k};
+  if (m > 0 && n > 0) run_stages(&g, work);
 }

@@ -31,9 +31,9 @@ typedef struct ml_micro {
   void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, ml_finish f);
 } ml_micro;
 
-/* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of what
- * a product in f32 is: whoever computes one block by block, in ascending order, gives the same bits. A panel of B,
- * [320][16], stays in a 32 KB L1 cache beside one of A, [320][6]. */
+/* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of
+ * what a product in f32 is: whoever computes one block by block, in ascending order, gives the same bits. A panel of
+ * B, [320][16], stays in a 32 KB L1 cache beside one of A, [320][6]. */
 #define ML_K_BLOCK 320
 static inline int64_t ml_k_block(int64_t k) {
   const int64_t blocks = (k + ML_K_BLOCK - 1) / ML_K_BLOCK;

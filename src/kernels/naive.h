@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "kernels/conv.h"
 #include "kernels/kernels.h"
+#include "kernels/pooling.h"
 
 void ml_naive_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k);
 
@@ -47,6 +49,25 @@ void ml_naive_log_softmax_backward(float *dx, const float *dy, const float *y, i
 
 void ml_naive_gather_u8(float *y, const uint8_t *x, const int32_t *index, int64_t count, int64_t width,
                         const float table[256]);
+
+/* ---- convolutions (naive_conv.c): results in double, to measure errors by ---- */
+
+void ml_naive_conv2d_forward(double *y, const float *x, const float *w, const float *bias, bool relu,
+                             const ml_conv2d *g);
+void ml_naive_conv2d_dx(double *dx, const float *dy, const float *w, const ml_conv2d *g);
+void ml_naive_conv2d_dw(double *dw, const float *dy, const float *x, const ml_conv2d *g);
+void ml_naive_conv2d_db(double *db, const float *dy, const ml_conv2d *g);
+
+/* ---- poolings (naive_pooling.c) ---- */
+
+void ml_naive_maxpool2d_forward(float *y, int32_t *index, const float *x, const ml_pooling2d *g);
+void ml_naive_maxpool2d_dx(double *dx, const float *dy, const int32_t *index, const ml_pooling2d *g);
+
+/* By how much element (r, c) of a plane counts in the mean of window (i, j). */
+double ml_naive_avgpool2d_weight(const ml_pooling2d *g, bool count_padding, int64_t i, int64_t j, int64_t r,
+                                 int64_t c);
+double ml_naive_adaptive_avgpool2d_weight(int64_t h, int64_t w, int64_t oh, int64_t ow, int64_t i, int64_t j,
+                                          int64_t r, int64_t c);
 
 /* ---- losses (naive_loss.c): the mean over rows as PyTorch defines it; dx[rows, c] (may be NULL) gets its gradient.
  * weight[c] may be NULL, which means ones. ---- */

@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 #include "ops/few_rows.h"
 #include "ops/ops.h"
+#include "ops/packed_weight.h"
 
 typedef struct ml_layer {
   int64_t n, in, out;
@@ -69,7 +70,12 @@ static void forward(ml_call *c, bool relu) {
   ml_matrix x = {c->in[0]->f32, l.in, 1}, wt = {c->in[1]->f32, 1, l.in};
   ml_epilogue e = {bias, relu};
   if (ml_few_rows(c->out->f32, c->in[0]->f32, c->in[1], e, l.n)) return;
-  ml_gemm(c->out->f32, l.out, x, wt, e, l.n, l.out, l.in, c->scratch);
+  const float *packed = ml_packed_weight(c->in[1]);
+  if (packed) {
+    ml_gemm_packed(c->out->f32, l.out, x, packed, e, l.n, l.out, l.in, c->scratch);
+  } else {
+    ml_gemm(c->out->f32, l.out, x, wt, e, l.n, l.out, l.in, c->scratch);
+  }
 }
 
 static void linear_forward(ml_call *c) { forward(c, false); }

@@ -6,7 +6,10 @@
 
 #include "tensor/tensor.h"
 
-typedef enum ml_companion_kind { ML_COMPANION_GEMV /* the strips of kernels/gemv.h */ } ml_companion_kind;
+typedef enum ml_companion_kind {
+  ML_COMPANION_GEMV,   /* the strips of kernels/gemv.h */
+  ML_COMPANION_FORWARD /* the packed transpose, kernels/packed.h */
+} ml_companion_kind;
 
 typedef enum ml_companion_state {
   ML_COMPANION_STALE, /* data is not of the tensor's values: not made yet, or made before they changed */
@@ -20,6 +23,7 @@ typedef struct ml_companion {
   ml_companion_state state; /* set by who makes the data */
   uint32_t version;         /* of the storage, that state and uses are about */
   uint32_t uses;            /* see ml_companion_wanted */
+  uint32_t form;            /* for the maker: which of several forms the data has */
   size_t floats;
   float *data;              /* NULL until there is room */
 } ml_companion;

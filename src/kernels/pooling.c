@@ -1,0 +1,322 @@
+/* Pooling of planes: see pooling.h. A thread takes whole planes, so that overlapping windows add to a gradient in a
+ * fixed order. Called by the pooling operations; allocates nothing.
+ *
+ * Where neighbouring windows lie one or two columns apart and inside the plane, four are computed side by side; all
+ * others one by one, by the same operations. */
+#include "kernels/pooling.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "kernels/vec4.h"
+
+enum { GRAIN = 1 << 14 /* elements of windows that a thread takes at a time */ };
+
+typedef double double4 __attribute__((vector_size(32)));
+
+/* A pass over all planes. Adaptive windows have no kernel: window i of n covers i size / n to (i + 1) size / n. */
+typedef struct pooling {
+  ml_pooling2d g;
+  int64_t oh, ow;
+  bool adaptive, count_padding;
+  float *to;
+  const float *from;
+  int32_t *index;
+} pooling;
+
+/* What a window covers of an axis. */
+typedef struct span {
+  int64_t begin, end;
+} span;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t out_size(int64_t size, int64_t padding, int64_t kernel, int64_t stride) {
+  const int64_t room = size + padding - kernel;
+  return room < 0 ? 0 : room / stride + 1;
+}
+
+int64_t ml_pooling2d_out_h(const ml_pooling2d *g) {
+  return out_size(g->h, g->pad_top + g->pad_bottom, g->kh, g->stride_h);
+}
+
+int64_t ml_pooling2d_out_w(const ml_pooling2d *g) {
+  return out_size(g->w, g->pad_left + g->pad_right, g->kw, g->stride_w);
+}
+
+static span clip(int64_t begin, int64_t length, int64_t size) {
+  const int64_t from = min64(max64(begin, 0), size);
+  return (span){from, max64(min64(begin + length, size), from)};
+}
+
+static span rows_of(const pooling *p, int64_t i) {
+  if (p->adaptive) return (span){i * p->g.h / p->oh, ((i + 1) * p->g.h + p->oh - 1) / p->oh};
+  return clip(i * p->g.stride_h - p->g.pad_top, p->g.kh, p->g.h);
+}
+
+static span cols_of(const pooling *p, int64_t j) {
+  if (p->adaptive) return (span){j * p->g.w / p->ow, ((j + 1) * p->g.w + p->ow - 1) / p->ow};
+  return clip(j * p->g.stride_w - p->g.pad_left, p->g.kw, p->g.w);
+}
+
+/* What a window's sum is divided by. */
+static double count_of(const pooling *p, span rows, span cols) {
+  if (p->count_padding) return (double)(p->g.kh * p->g.kw);
+  return (double)max64((rows.end - rows.begin) * (cols.end - cols.begin), 1);
+}
+
+/* The windows of a row that a four may begin with, where all of it lies inside the plane. None if the strides do not
+ * allow it. */
+static span fours_of(const pooling *p) {
+  const ml_pooling2d *g = &p->g;
+  if (p->adaptive || g->stride_w > 2) return (span){0, 0};
+  const int64_t begin = (g->pad_left + g->stride_w - 1) / g->stride_w;
+  const int64_t room = g->w + g->pad_left - g->kw - 3 * g->stride_w; /* the columns that are read */
+  return (span){begin, room < 0 ? begin : min64(room / g->stride_w, p->ow - 4) + 1};
+}
+
+/* Whether window j is computed in a four, and where that one then begins: a row's last four may overlap the one before,
+ * and computes the same again. */
+static inline bool in_four(int64_t *first, span fours, int64_t j) {
+  *first = min64(j, fours.end - 1);
+  return *first >= fours.begin && *first + 4 > j;
+}
+
+/* x[0], x[step], x[2 step], x[3 step] for a step of 1 or 2. */
+static inline ml_vec4 load_steps(const float *x, int64_t step) {
+  const ml_vec4 low = ml_vec4_load(x);
+  if (step == 1) return low;
+  const ml_vec4 high = ml_vec4_load(x + 3);
+  return __builtin_shufflevector(low, high, 0, 2, 5, 7);
+}
+
+/* ---- the greatest ---- */
+
+static void max_window(float *y, int32_t *index, const float *x, int64_t w, span rows, span cols) {
+  float best = -INFINITY;
+  int64_t at = rows.begin < rows.end && cols.begin < cols.end ? rows.begin * w + cols.begin : -1;
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    for (int64_t c = cols.begin; c < cols.end; c++) {
+      const float v = x[r * w + c];
+      if (v > best || (v != v && best == best)) {
+        best = v;
+        at = r * w + c;
+      }
+    }
+  }
+  *y = best;
+  if (index) *index = (int32_t)at;
+}
+
+/* Four windows whose first begins in column c. */
+static inline void max_four(float *y, int32_t *index, const float *x, const ml_pooling2d *g, span rows, int64_t c,
+                            int64_t step) {
+  ml_vec4 best = (ml_vec4){0} - INFINITY;
+  const int32_t first = (int32_t)(rows.begin * g->w + c), s = (int32_t)step;
+  const ml_int4 lanes = {0, s, 2 * s, 3 * s};
+  ml_int4 at = lanes + first;
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    for (int64_t b = 0; b < g->kw; b++) {
+      const ml_vec4 v = load_steps(x + r * g->w + c + b, step);
+      const ml_int4 take = (ml_int4)(v > best) | ((ml_int4)(v != v) & (ml_int4)(best == best));
+      best = (ml_vec4)((take & (ml_int4)v) | (~take & (ml_int4)best));
+      at = (take & (lanes + (int32_t)(r * g->w + c + b))) | (~take & at);
+    }
+  }
+  ml_vec4_store(y, best);
+  if (index) memcpy(index, &at, sizeof at);
+}
+
+static void max_row(const pooling *p, float *y, int32_t *index, const float *x, span rows, span fours) {
+  const ml_pooling2d *g = &p->g;
+  for (int64_t j = 0; j < p->ow;) {
+    int64_t first;
+    if (!in_four(&first, fours, j) || rows.begin == rows.end) {
+      max_window(y + j, index ? index + j : NULL, x, g->w, rows, cols_of(p, j));
+      j++;
+      continue;
+    }
+    const int64_t c = first * g->stride_w - g->pad_left;
+    if (g->stride_w == 1) {
+      max_four(y + first, index ? index + first : NULL, x, g, rows, c, 1);
+    } else {
+      max_four(y + first, index ? index + first : NULL, x, g, rows, c, 2);
+    }
+    j = first + 4;
+  }
+}
+
+static void max_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const span fours = fours_of(p);
+  for (int64_t n = begin; n < end; n++) {
+    for (int64_t i = 0; i < p->oh; i++) {
+      const int64_t at = (n * p->oh + i) * p->ow;
+      max_row(p, p->to + at, p->index ? p->index + at : NULL, p->from + n * p->g.h * p->g.w, rows_of(p, i), fours);
+    }
+  }
+}
+
+static void max_dx_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const int64_t plane = p->g.h * p->g.w, windows = p->oh * p->ow;
+  for (int64_t n = begin; n < end; n++) {
+    float *dx = p->to + n * plane;
+    const float *dy = p->from + n * windows;
+    const int32_t *index = p->index + n * windows;
+    memset(dx, 0, (size_t)plane * sizeof *dx);
+    for (int64_t i = 0; i < windows; i++) {
+      if (index[i] >= 0) dx[index[i]] += dy[i];
+    }
+  }
+}
+
+/* ---- the mean ---- */
+
+static float mean_window(const pooling *p, const float *x, span rows, span cols) {
+  double s = 0.0;
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    for (int64_t c = cols.begin; c < cols.end; c++) s += (double)x[r * p->g.w + c];
+  }
+  return (float)(s / count_of(p, rows, cols));
+}
+
+static inline void mean_four(float *y, const float *x, const ml_pooling2d *g, span rows, int64_t c, int64_t step,
+                             double count) {
+  double4 s = {0};
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    for (int64_t b = 0; b < g->kw; b++) {
+      s += __builtin_convertvector(load_steps(x + r * g->w + c + b, step), double4);
+    }
+  }
+  ml_vec4_store(y, __builtin_convertvector(s / count, ml_vec4));
+}
+
+static void mean_row(const pooling *p, float *y, const float *x, span rows, span fours) {
+  const ml_pooling2d *g = &p->g;
+  for (int64_t j = 0; j < p->ow;) {
+    int64_t first;
+    if (!in_four(&first, fours, j)) {
+      y[j] = mean_window(p, x, rows, cols_of(p, j));
+      j++;
+      continue;
+    }
+    const int64_t c = first * g->stride_w - g->pad_left;
+    const double count = count_of(p, rows, (span){c, c + g->kw});
+    if (g->stride_w == 1) {
+      mean_four(y + first, x, g, rows, c, 1, count);
+    } else {
+      mean_four(y + first, x, g, rows, c, 2, count);
+    }
+    j = first + 4;
+  }
+}
+
+static void mean_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const span fours = fours_of(p);
+  for (int64_t n = begin; n < end; n++) {
+    for (int64_t i = 0; i < p->oh; i++) {
+      mean_row(p, p->to + (n * p->oh + i) * p->ow, p->from + n * p->g.h * p->g.w, rows_of(p, i), fours);
+    }
+  }
+}
+
+/* dx[r, c] += v over a window. */
+static inline void add_window(float *dx, int64_t w, span rows, span cols, float v) {
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    for (int64_t c = cols.begin; c < cols.end; c++) dx[r * w + c] += v;
+  }
+}
+
+static void mean_dx_row(const pooling *p, float *dx, const float *dy, span rows) {
+  const int64_t w = p->g.w, kw = p->g.kw, stride = p->g.stride_w, left = p->g.pad_left, n = p->ow;
+  const double whole = count_of(p, rows, (span){0, kw});
+  for (int64_t j = 0; j < n; j++) {
+    const int64_t c = j * stride - left;
+    if (!p->adaptive && c >= 0 && c + kw <= w) {
+      const float v = (float)((double)dy[j] / whole);
+      if (kw == 2) {
+        add_window(dx, w, rows, (span){c, c + 2}, v);
+      } else {
+        add_window(dx, w, rows, (span){c, c + kw}, v);
+      }
+    } else {
+      const span cols = cols_of(p, j);
+      add_window(dx, w, rows, cols, (float)((double)dy[j] / count_of(p, rows, cols)));
+    }
+  }
+}
+
+static void mean_dx_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const int64_t plane = p->g.h * p->g.w;
+  for (int64_t n = begin; n < end; n++) {
+    float *dx = p->to + n * plane;
+    memset(dx, 0, (size_t)plane * sizeof *dx);
+    for (int64_t i = 0; i < p->oh; i++) mean_dx_row(p, dx, p->from + (n * p->oh + i) * p->ow, rows_of(p, i));
+  }
+}
+
+/* ---- over planes ---- */
+
+static void run_planes(ml_range_fn fn, pooling p) {
+  const int64_t window = p.adaptive ? p.g.h * p.g.w / max64(p.oh * p.ow, 1) + 1 : p.g.kh * p.g.kw;
+  const int64_t work = p.oh * p.ow * window + p.g.h * p.g.w;
+  ml_pool_for(fn, &p, p.g.planes, max64(GRAIN / work, 1));
+}
+
+static pooling windows_of(const ml_pooling2d *g) {
+  return (pooling){.g = *g, .oh = ml_pooling2d_out_h(g), .ow = ml_pooling2d_out_w(g)};
+}
+
+void ml_maxpool2d_forward(float *y, int32_t *index, const float *x, const ml_pooling2d *g) {
+  pooling p = windows_of(g);
+  p.to = y;
+  p.from = x;
+  p.index = index;
+  run_planes(max_planes, p);
+}
+
+void ml_maxpool2d_dx(float *dx, const float *dy, const int32_t *index, const ml_pooling2d *g) {
+  pooling p = windows_of(g);
+  p.to = dx;
+  p.from = dy;
+  p.index = (int32_t *)index;
+  run_planes(max_dx_planes, p);
+}
+
+static void run_mean(ml_range_fn fn, float *to, const float *from, const ml_pooling2d *g, bool count_padding) {
+  pooling p = windows_of(g);
+  p.to = to;
+  p.from = from;
+  p.count_padding = count_padding;
+  run_planes(fn, p);
+}
+
+void ml_avgpool2d_forward(float *y, const float *x, const ml_pooling2d *g, bool count_padding) {
+  run_mean(mean_planes, y, x, g, count_padding);
+}
+
+void ml_avgpool2d_dx(float *dx, const float *dy, const ml_pooling2d *g, bool count_padding) {
+  run_mean(mean_dx_planes, dx, dy, g, count_padding);
+}
+
+void ml_adaptive_avgpool2d_forward(float *y, const float *x, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                                   int64_t ow) {
+  if (oh == 1 && ow == 1) {
+    ml_reduce_sum(y, x, planes, h * w, 1, 1.0 / (double)(h * w));
+    return;
+  }
+  run_planes(mean_planes, (pooling){.g = {.planes = planes, .h = h, .w = w}, .oh = oh, .ow = ow, .adaptive = true,
+                                    .to = y, .from = x});
+}
+
+void ml_adaptive_avgpool2d_dx(float *dx, const float *dy, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                              int64_t ow) {
+  run_planes(mean_dx_planes, (pooling){.g = {.planes = planes, .h = h, .w = w}, .oh = oh, .ow = ow, .adaptive = true,
+                                       .to = dx, .from = dy});
+}
