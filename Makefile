@@ -67,7 +67,7 @@ help:
 	@echo 'make check      all tests; check-c, check-lua, check-cli run one suite'
 	@echo 'make check-asan all tests under the address, undefined-behaviour and leak sanitizers'
 	@echo 'make check-tsan the C tests under the thread sanitizer'
-	@echo 'make bench      images/s of training, beside NumPy and PyTorch where they are installed'
+	@echo 'make bench      the speed of training and more, beside NumPy, PyTorch and scikit-learn where they are installed'
 	@echo 'make bench-kernels  the kernels in GFLOP/s, beside the peak measured in the same run'
 	@echo 'make lint       layering, file sizes, luacheck, and a build with clang'
 
@@ -97,15 +97,16 @@ check-asan:
 check-tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan TARGET=build/tsan/mnistlua OPT=-O1 CFLAGS=-g SAN=-fsanitize=thread check-c
 
+# BENCH holds options: make bench BENCH='--quick --save speed.json'
 bench: $(TARGET)
-	@tests/bench/run ./$(TARGET)
+	@./$(TARGET) bench $(BENCH)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(CORE_SRC))
 	$(if $(Q),$(call say,LINK,$@))
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
 
-bench-kernels: $(BUILD)/tests/bench/bench_kernels
-	@$<
+bench-kernels: $(BUILD)/tests/bench/bench_kernels $(BUILD)/tests/bench/bench_conv
+	@for bench in $^; do $$bench || exit 1; done
 
 lint:
 	@tests/lint/run

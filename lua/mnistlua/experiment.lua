@@ -5,6 +5,7 @@ local dataset = require "mnistlua.data.dataset"
 local events = require "mnistlua.train.events"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
+local precision = require "mnistlua.precision"
 local sched = require "mnistlua.sched"
 
 local m = {}
@@ -24,6 +25,7 @@ local spec = {
   data = {}, model = {}, loss = {}, optimizer = {}, schedule = {}, loop = {},
   epochs = whole(10), steps = whole(nil), batch = { default = 128 }, eval_batch = whole(1000), eval_every = whole(1),
   shuffle = { type = "boolean", default = true }, drop_last = { type = "boolean", default = false },
+  precision = precision.rule,
   on = { type = "table" }, callbacks = { type = "table" }, metrics = { type = "table" }, expect = {},
 }
 
@@ -92,6 +94,8 @@ end
 ---   epochs (10)   or steps, where the run is to end elsewhere
 ---   batch (128)   images per step, or "all"; eval_batch (1000); drop_last (false); shuffle (true)
 ---   eval_every    epochs between two evaluations (1)
+---   precision     of matrix products: "f32", "bf16", "bf16x3", or "auto" (bf16 on AMX, else f32); f32 if it is not
+---                 given, unless ml.precision was called before
 ---   loop          a training loop of one's own: function(run)
 ---   on            functions by event; callbacks: a list of functions and tables (mnistlua.train.events)
 ---   metrics       further metrics to show: "grad_norm", or one's own, named "user...."

@@ -11,6 +11,7 @@ local ml = {
   data = require "mnistlua.data",
   params = require("mnistlua.params").declare,
   experiment = require("mnistlua.experiment").new,
+  precision = require("mnistlua.precision").use,
   version = core.version,
 }
 

@@ -6,6 +6,7 @@ local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local options = require "mnistlua.options"
 local params = require "mnistlua.params"
+local precision = require "mnistlua.precision"
 local Run = require "mnistlua.train.run"
 
 local m = {}
@@ -33,14 +34,16 @@ function m.prepare(experiment, given)
   check_labels(experiment)
   if experiment.optimizer then experiment.optimizer:bind(experiment.model) end
   context.pending = nil
-  return Run.new(experiment, given)
+  local run = Run.new(experiment, given)
+  run.precision = precision.of(experiment)
+  return run
 end
 
 local function metadata(run)
   local entries = {
     format = "pt", ["mnistlua.version"] = core.version, ["mnistlua.experiment"] = run.experiment.name,
     ["mnistlua.data"] = tostring(run.data), ["mnistlua.seed"] = tostring(run.seed), ["mnistlua.isa"] = core.isa(),
-    ["mnistlua.step"] = tostring(run.step),
+    ["mnistlua.step"] = tostring(run.step), ["mnistlua.precision"] = precision.used(),
   }
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do
@@ -87,6 +90,7 @@ local function result_of(run, store, test)
   r.epochs, r.steps, r.seconds, r.train_seconds = run.epoch, run.step, run:seconds(), run.train_seconds
   r.images_per_s = run.train_seconds > 0 and run.images / run.train_seconds or 0
   r.parameters, r.threads, r.isa = run.model:num_parameters(), core.threads(), core.isa()
+  r.precision = precision.used()
   r.weights = store and store.saved and store.weights or nil
   r.status = run.interrupted and "interrupted" or "done"
   r.stopped = run.stopping ~= "done" and run.stopping or nil
@@ -103,8 +107,10 @@ local function begin(run)
   active = true
   core.interrupts(true)
   core.hold_signals(true)
+  local before = precision.begin(run.precision)
   return setmetatable({}, { __close = function()
     active = false
+    core.precision(before)
     core.hold_signals(false)
     run:release()
   end })

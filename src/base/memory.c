@@ -1,9 +1,12 @@
 /* The allocator of the whole program. A block is a 64-byte header followed by what the caller sees; freed blocks wait
- * in one list per size class. Small objects without header are cut from slabs. One mutex guards everything: calls are
- * rare next to the arithmetic between them. Nothing here prints or ends the program when memory runs out. */
+ * in one list per size class. Small objects without header are cut from slabs. One spinning lock guards everything: it
+ * is held for some instructions (longer only where a cache is given back), and a training step, nearly all of whose
+ * calls come from one thread, takes it a hundred times. Nothing here prints or ends the program when memory runs
+ * out. */
 #include "base/memory.h"
 
-#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,13 +45,22 @@ typedef struct small_block {
 } small_block;
 
 static struct {
-  pthread_mutex_t lock;
+  atomic_flag locked;
   ml_memory_stats stats;
   bool failing;
   uint64_t before_failure; /* allocations that still succeed while failing is set */
   block_header *freed[CLASSES];
   small_block *small_freed[SMALL_MAX / SMALL_STEP];
-} heap = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} heap = {.locked = ATOMIC_FLAG_INIT};
+
+/* Who waits gives way to whoever holds the lock, and may have lost its processor. */
+static void lock_heap(void) {
+  while (atomic_flag_test_and_set_explicit(&heap.locked, memory_order_acquire)) sched_yield();
+}
+
+static void unlock_heap(void) {
+  atomic_flag_clear_explicit(&heap.locked, memory_order_release);
+}
 
 bool ml_size_mul(size_t a, size_t b, size_t *out) {
   return !__builtin_mul_overflow(a, b, out);
@@ -110,13 +122,13 @@ static void *allocate(size_t size) {
   uint32_t class_index;
   size_t bytes;
   bool fits = find_class(size, &class_index, &bytes);
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   heap.stats.allocations++;
   bool allowed = may_allocate();
   block_header *header = allowed && fits ? take_cached(class_index) : NULL;
   if (header == NULL && allowed && fits) heap.stats.system_calls++;
   if (header != NULL) count_live(bytes);
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   if (!allowed || !fits) return NULL;
   if (header != NULL) return (char *)header + ML_ALIGNMENT;
 
@@ -126,9 +138,9 @@ static void *allocate(size_t size) {
     header = ask_system(class_index, bytes);
   }
   if (header == NULL) return NULL;
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   count_live(bytes);
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   return (char *)header + ML_ALIGNMENT;
 }
 
@@ -159,7 +171,7 @@ static void drop_cache(void) {
 void ml_free(void *block) {
   if (block == NULL) return;
   block_header *header = (block_header *)((char *)block - ML_ALIGNMENT);
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   heap.stats.live_bytes -= header->bytes;
   heap.stats.live_blocks--;
   if (!may_keep(header->bytes)) drop_cache(); /* blocks of another phase of the program: none of them was wanted */
@@ -169,14 +181,14 @@ void ml_free(void *block) {
     heap.freed[header->class_index] = header;
     heap.stats.cached_bytes += header->bytes;
   }
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   if (!keep) free(header);
 }
 
 void ml_memory_trim(void) {
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   drop_cache();
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
 }
 
 /* Holds the lock. Cuts a new slab into blocks of (index + 1) * SMALL_STEP bytes. Slabs are never given back (their
@@ -214,9 +226,9 @@ static void *take_small(size_t size) {
 
 void *ml_small_alloc(size_t size) {
   if (size > SMALL_MAX) return ml_alloc(size);
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   void *block = take_small(size);
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   return block;
 }
 
@@ -227,7 +239,7 @@ void ml_small_free(void *block, size_t size) {
     return;
   }
   size_t index = size == 0 ? 0 : (size - 1) / SMALL_STEP;
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   heap.stats.live_bytes -= (index + 1) * SMALL_STEP;
   heap.stats.live_blocks--;
   if (KEEP_FREED) {
@@ -235,20 +247,20 @@ void ml_small_free(void *block, size_t size) {
     freed->next = heap.small_freed[index];
     heap.small_freed[index] = freed;
   }
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   if (!KEEP_FREED) free(block);
 }
 
 ml_memory_stats ml_memory_get_stats(void) {
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   ml_memory_stats stats = heap.stats;
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
   return stats;
 }
 
 void ml_memory_fail_from(uint64_t n) {
-  pthread_mutex_lock(&heap.lock);
+  lock_heap();
   heap.failing = n > 0;
   heap.before_failure = n > 0 ? n - 1 : 0;
-  pthread_mutex_unlock(&heap.lock);
+  unlock_heap();
 }

@@ -147,7 +147,9 @@ void l_open_optim(lua_State *L);
 void l_open_dataset(lua_State *L);
 void l_open_loader(lua_State *L);
 void l_open_io(lua_State *L);
+void l_open_json(lua_State *L);
 void l_open_sys(lua_State *L);
+void l_open_cpu(lua_State *L);
 void l_open_memory(lua_State *L);
 int luaopen_mnistlua_core(lua_State *L);
 

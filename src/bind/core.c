@@ -18,7 +18,9 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_dataset(L);
   l_open_loader(L);
   l_open_io(L);
+  l_open_json(L);
   l_open_sys(L);
+  l_open_cpu(L);
   lua_pushliteral(L, "0.1.0");
   lua_setfield(L, L_CORE, "version");
   l_push_root(L);

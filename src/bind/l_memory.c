@@ -11,7 +11,7 @@
 
 #define PROBE_BYTES 512
 
-enum { BOXES_TOLD = 64, BOX_BYTES = 512 };
+enum { BOXES_TOLD = 64, BOX_BYTES = sizeof(ml_tensor) + sizeof(ml_storage) };
 
 static uint64_t due_at = SLACK;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/l_ops.h"
+#include "ops/accuracy.h"
 #include "ops/tape.h"
 
 /* ---- calling the core ---- */
@@ -81,6 +82,15 @@ static int l_generic(lua_State *L) {
 /* Lua calls the metamethod of unary minus with its operand twice. */
 static int l_unm(lua_State *L) { return apply_operands(L, lua_touserdata(L, lua_upvalueindex(1)), 1); }
 
+/* count_correct(scores, labels) -> how many rows of scores have their greatest element at their label */
+static int l_count_correct(lua_State *L) {
+  ml_error err;
+  int64_t count;
+  if (ml_count_correct(&count, l_tensor(L, 1), l_tensor(L, 2), &err) != ML_OK) return l_fail(L, &err);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
 /* ---- opening ---- */
 
 static lua_CFunction function_of(const ml_op *op) {
@@ -118,6 +128,8 @@ void l_open_ops(lua_State *L) {
     lua_rawseti(L, names, i + 1);
   }
   lua_setfield(L, L_CORE, "ops");
+  lua_pushcfunction(L, l_count_correct);
+  lua_setfield(L, L_CORE, "count_correct");
   l_open_attrs(L);
   open_arithmetic(L);
 }

@@ -1,5 +1,5 @@
-/* What the Lua library needs from the system: time, terminal, files, signals, threads. Faults of the system come back
- * as nil, message. */
+/* What the Lua library needs from the system: time, terminal, files, signals, text for messages. Faults of the system
+ * come back as nil, message. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -9,10 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "base/writer.h"
 #include "bind/bind.h"
 
@@ -174,26 +172,6 @@ static int l_list_dir(lua_State *L) {
   return 1;
 }
 
-/* ---- the machine ---- */
-
-static int l_threads(lua_State *L) {
-  ml_error err;
-  if (!lua_isnoneornil(L, 1) && ml_pool_start((int)l_int(L, 1, NULL, 1, ML_MAX_THREADS), &err) != ML_OK)
-    return l_fail(L, &err);
-  lua_pushinteger(L, ml_pool_threads());
-  return 1;
-}
-
-static int l_processors(lua_State *L) {
-  lua_pushinteger(L, ml_pool_processors());
-  return 1;
-}
-
-static int l_isa(lua_State *L) {
-  lua_pushstring(L, ml_isa_name(ml_cpu_isa()));
-  return 1;
-}
-
 /* ---- text ---- */
 
 static void add_escaped(luaL_Buffer *b, unsigned char c) {
@@ -235,9 +213,8 @@ void l_open_sys(lua_State *L) {
     { "exists", l_exists },         { "is_dir", l_is_dir },         { "make_dirs", l_make_dirs },
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
-    { "hold_signals", l_hold_signals },                             { "threads", l_threads },
-    { "processors", l_processors }, { "isa", l_isa },               { "escape", l_escape },
-    { "where", l_where },           { NULL, NULL },
+    { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
+    { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

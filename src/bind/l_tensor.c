@@ -7,12 +7,28 @@
 
 /* ---- boxes ---- */
 
+/* The metatable, so that nothing here looks it up by its name: its place in the registry, and its address. */
+static struct {
+  int ref;
+  const void *address;
+} tensor_meta;
+
 ml_tensor **l_box(lua_State *L) {
   l_collect_if_due(L);
   ml_tensor **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
-  luaL_setmetatable(L, L_TENSOR);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, tensor_meta.ref);
+  lua_setmetatable(L, -2);
   return box;
+}
+
+/* The box at index; NULL if the value is none. */
+static ml_tensor **to_box(lua_State *L, int index) {
+  ml_tensor **box = lua_touserdata(L, index);
+  if (!box || !lua_getmetatable(L, index)) return NULL;
+  bool is_tensor = lua_topointer(L, -1) == tensor_meta.address;
+  lua_pop(L, 1);
+  return is_tensor ? box : NULL;
 }
 
 int l_filled(lua_State *L, ml_tensor **box, ml_tensor *t, const ml_error *err) {
@@ -21,7 +37,7 @@ int l_filled(lua_State *L, ml_tensor **box, ml_tensor *t, const ml_error *err) {
 }
 
 ml_tensor *l_try_tensor(lua_State *L, int index) {
-  ml_tensor **box = luaL_testudata(L, index, L_TENSOR);
+  ml_tensor **box = to_box(L, index);
   if (!box) return NULL;
   if (!*box) l_raise(L, "this tensor has been released");
   if (!(*box)->storage)
@@ -46,7 +62,7 @@ ml_tensor *l_writable(lua_State *L, int index) {
 }
 
 static int tensor_gc(lua_State *L) {
-  ml_tensor **box = luaL_testudata(L, 1, L_TENSOR);
+  ml_tensor **box = to_box(L, 1);
   if (!box) return 0;
   ml_tensor *t = *box;
   *box = NULL;
@@ -224,7 +240,7 @@ static int tensor_len(lua_State *L) {
 
 /* Two boxes of one tensor are equal; the elements are compared by :eq(). */
 static int tensor_eq(lua_State *L) {
-  ml_tensor **a = luaL_testudata(L, 1, L_TENSOR), **b = luaL_testudata(L, 2, L_TENSOR);
+  ml_tensor **a = to_box(L, 1), **b = to_box(L, 2);
   lua_pushboolean(L, a && b && *a == *b);
   return 1;
 }
@@ -239,5 +255,6 @@ void l_open_tensor(lua_State *L) {
   luaL_getmetatable(L, L_TENSOR);            /* ... mt */
   lua_pushvalue(L, L_METHODS);               /* ... mt methods */
   luaL_setfuncs(L, access, 1);
-  lua_pop(L, 1);
+  tensor_meta.address = lua_topointer(L, -1);
+  tensor_meta.ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }

@@ -7,7 +7,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 const ml_conv_unit *ml_conv_unit_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_conv_avx512;
+  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_conv_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_conv_avx2;
 #endif
   return &ml_conv_portable;

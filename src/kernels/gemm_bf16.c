@@ -48,7 +48,7 @@ static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 const ml_bf16_micro *ml_bf16_micro_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() > ML_ISA_AVX512) return &ml_bf16_amx;
+  if (ml_cpu_isa() == ML_ISA_AMX) return &ml_bf16_amx;
   if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_bf16_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_bf16_avx2;
 #endif

@@ -17,7 +17,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static const ml_gemv_unit *unit_in_use(void) {
 #ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_gemv_avx512;
+  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_gemv_avx512;
   if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_gemv_avx2;
 #endif
   return &ml_gemv_portable;

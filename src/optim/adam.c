@@ -25,8 +25,8 @@ static double power(double base, int64_t exponent) {
   return result;
 }
 
-/* The factors of one step, computed in double and rounded once. w is first multiplied by `shrink`, and `decay` times w is
- * added to the gradient. */
+/* The factors of one step, computed in double and rounded once. w is first multiplied by `shrink`, and `decay` times w
+ * is added to the gradient. */
 static ml_adam_factors factors(const ml_hyper *h, double shrink, double decay) {
   return (ml_adam_factors){
       .beta1 = (float)h->beta1,

@@ -30,8 +30,15 @@ typedef struct ml_optimizer {
 extern const ml_optimizer *const ml_optimizers[];   /* ends in NULL */
 const ml_optimizer *ml_optimizer_find(const char *name);
 
-/* Runs o->step over w in chunks on all threads. */
-void ml_optimizer_step(const ml_optimizer *o, float *w, const float *g, float *const slot[], int64_t n,
-                       const ml_hyper *h);
+/* A parameter: w[n] and its gradient; as many slots as o->slot_count gives. */
+typedef struct ml_span {
+  float *w;
+  const float *g;
+  float *slot[ML_OPTIM_MAX_SLOTS];
+  int64_t n;
+} ml_span;
+
+/* Runs o->step over all spans at once, in chunks on all threads. What one span writes, no other may read or write. */
+void ml_optimizer_step(const ml_optimizer *o, const ml_span *spans, int count, const ml_hyper *h);
 
 #endif

@@ -18,19 +18,31 @@ bool ml_shape_equal(const ml_shape *a, const ml_shape *b) {
   return true;
 }
 
+/* Writes n in decimal, as far as there is room before `end`; returns where it stopped. */
+static char *put_number(char *at, const char *end, int64_t n) {
+  char digits[24];
+  int count = 0;
+  uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+  do digits[count++] = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (n < 0) digits[count++] = '-';
+  while (count > 0 && at < end) *at++ = digits[--count];
+  return at;
+}
+
+/* Operations ask for a text before they know whether they need it, so this runs in every step: no printf. */
 const char *ml_shape_text(char *text, size_t size, const ml_shape *shape) {
   if (size == 0) return text;
+  char *at = text, *end = text + size - 1;
   if (shape->ndim == 0) {
     snprintf(text, size, "scalar");
     return text;
   }
-  size_t used = 0;
-  text[0] = '\0';
-  for (int d = 0; d < shape->ndim && used < size; d++) {
-    int n = snprintf(text + used, size - used, d == 0 ? "%lld" : "x%lld", (long long)shape->size[d]);
-    if (n < 0) break;
-    used += (size_t)n;
+  for (int d = 0; d < shape->ndim; d++) {
+    if (d > 0 && at < end) *at++ = 'x';
+    at = put_number(at, end, shape->size[d]);
   }
+  *at = '\0';
   return text;
 }
 

@@ -1,7 +1,7 @@
 /* How fast the kernels are on this machine: `bench_kernels [THREADS]...` (1 and 2 without arguments) prints, for every
  * instruction set it has, the multiply-add peak measured beside them, the matrix products of a training step of the
- * 784-512-128-64-10 network in GFLOP/s and as a share of that peak, and the element-wise kernels in elements per
- * nanosecond. Each figure is the best of several short runs. A program of its own, not a test. */
+ * 784-512-128-64-10 network in GFLOP/s and as a share of that peak, one image's way through it, and the element-wise
+ * kernels in elements per nanosecond. Each figure is the best of several short runs. A program of its own, no test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,11 +10,10 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "kernels/gemv.h"
 #include "kernels/kernels.h"
-
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
+#include "kernels/peak.h"
+#include "kernels/precision.h"
 
 enum { RUNS = 9, BATCH = 128 };
 
@@ -24,67 +23,13 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- the peak: independent multiply-adds in registers ---- */
-
-enum { PEAK_TURNS = 100000 };
 static volatile float sink;
 
-typedef float vec4 __attribute__((vector_size(16)));
-
-/* 8 sums of 4 floats; a multiplication and an addition each. */
-static double peak_portable(void) {
-  vec4 s[8] = {{0}}, f = {0.5f, 0.5f, 0.5f, 0.5f};
-  for (int i = 0; i < PEAK_TURNS; i++) {
-    for (int j = 0; j < 8; j++) s[j] = s[j] * f + f;
-    __asm__ volatile("" : "+x"(f));
-  }
-  for (int j = 0; j < 8; j++) sink = s[j][0];
-  return 2.0 * 8 * 4 * PEAK_TURNS;
-}
-
-#ifdef __x86_64__
-__attribute__((target("avx2,fma"))) static double peak_avx2(void) {
-  __m256 s[12], f = _mm256_set1_ps(0.5f);
-  for (int j = 0; j < 12; j++) s[j] = f;
-  for (int i = 0; i < PEAK_TURNS; i++) {
-    for (int j = 0; j < 12; j++) s[j] = _mm256_fmadd_ps(s[j], f, f);
-    __asm__ volatile("" : "+x"(f));
-  }
-  for (int j = 0; j < 12; j++) sink = _mm256_cvtss_f32(s[j]);
-  return 2.0 * 12 * 8 * PEAK_TURNS;
-}
-
-__attribute__((target("avx512f"))) static double peak_avx512(void) {
-  __m512 s[12], f = _mm512_set1_ps(0.5f);
-  for (int j = 0; j < 12; j++) s[j] = f;
-  for (int i = 0; i < PEAK_TURNS; i++) {
-    for (int j = 0; j < 12; j++) s[j] = _mm512_fmadd_ps(s[j], f, f);
-    __asm__ volatile("" : "+v"(f));
-  }
-  for (int j = 0; j < 12; j++) sink = _mm512_cvtss_f32(s[j]);
-  return 2.0 * 12 * 16 * PEAK_TURNS;
-}
-#endif
-
-static double flops_of_one_chunk;
-
-static void peak_chunk(void *ctx, uint32_t chunk) {
-  (void)ctx;
-  double flops = 0;
-#ifdef __x86_64__
-  if (ml_cpu_isa() == ML_ISA_AVX512) flops = peak_avx512();
-  if (ml_cpu_isa() == ML_ISA_AVX2) flops = peak_avx2();
-#endif
-  if (ml_cpu_isa() == ML_ISA_PORTABLE) flops = peak_portable();
-  if (chunk == 0) flops_of_one_chunk = flops;
-}
-
-/* GFLOP/s of all threads together, in about a millisecond. */
+/* GFLOP/s of all threads together in about a millisecond: of AMX where the products run on it. */
 static double measure_peak(void) {
-  const uint32_t chunks = 4 * (uint32_t)ml_pool_threads();
-  const double begin = now();
-  ml_pool_run(peak_chunk, NULL, chunks);
-  return flops_of_one_chunk * chunks / (now() - begin) * 1e-9;
+  const bool on_amx = ml_precision_in_use() != ML_PRECISION_F32 && ml_peak_possible(ML_PEAK_AMX);
+  const ml_peak_memory none = {NULL, 0};
+  return 1e-9 * ml_peak_measure(on_amx ? ML_PEAK_AMX : ML_PEAK_F32, ml_pool_threads(), 0.001, none).best;
 }
 
 static double max_of(double a, double b) { return a > b ? a : b; }
@@ -178,6 +123,83 @@ static void print_products(void) {
          1e6 * step_seconds, step_flops / step_seconds * 1e-9, best_peak, step_flops / step_seconds * 1e-7 / best_peak);
 }
 
+/* ---- one image through the network: the layers of a few rows beside the general product ---- */
+
+enum { LAYERS = 4, IMAGES = 64, WIDEST = 784 };
+static const int64_t widths[LAYERS + 1] = {784, 512, 128, 64, 10};
+
+typedef struct network {
+  float *x; /* [IMAGES][784] */
+  float *w[LAYERS], *strips[LAYERS], *work;
+  float h[2][WIDEST];
+} network;
+
+static network make_network(void) {
+  network net = {.x = random_floats(IMAGES * widths[0], 1)};
+  net.work = must_alloc((int64_t)ml_gemm_workspace(1, 512, 784));
+  for (int l = 0; l < LAYERS; l++) {
+    net.w[l] = random_floats(widths[l] * widths[l + 1], 2 + (uint32_t)l);
+    net.strips[l] = must_alloc((int64_t)ml_gemv_floats(widths[l + 1], widths[l]));
+    ml_gemv_pack(net.strips[l], net.w[l], widths[l + 1], widths[l]);
+  }
+  return net;
+}
+
+static void free_network(network *net) {
+  for (int l = 0; l < LAYERS; l++) {
+    ml_free(net->w[l]);
+    ml_free(net->strips[l]);
+  }
+  ml_free(net->x);
+  ml_free(net->work);
+}
+
+static void run_image(network *net, int image, bool few) {
+  const float *x = net->x + image * widths[0];
+  for (int l = 0; l < LAYERS; l++) {
+    const int64_t in = widths[l], out = widths[l + 1];
+    const ml_epilogue e = {.relu = l + 1 < LAYERS};
+    float *y = net->h[l % 2];
+    if (few) {
+      ml_gemv(y, x, net->strips[l], e, 1, out, in);
+    } else {
+      ml_gemm(y, out, (ml_matrix){x, in, 1}, (ml_matrix){net->w[l], 1, in}, e, 1, out, in, net->work);
+    }
+    x = y;
+  }
+}
+
+/* Microseconds per image, the best of RUNS runs of all images. */
+static double time_images(network *net, bool few) {
+  double best = 1e9;
+  for (int r = 0; r < RUNS; r++) {
+    const double begin = now();
+    for (int i = 0; i < IMAGES; i++) run_image(net, i, few);
+    const double seconds = (now() - begin) / IMAGES;
+    if (seconds < best) best = seconds;
+  }
+  return 1e6 * best;
+}
+
+/* Pixels in runs, as strokes are. */
+static void print_one_image(void) {
+  network net = make_network();
+  const double dense = time_images(&net, true), general = time_images(&net, false);
+  for (int i = 0; i < IMAGES * WIDEST; i++)
+    if (i / 6 % 5 != i / WIDEST % 5) net.x[i] = 0.0f;
+  const double thin = time_images(&net, true);
+  double packing = 1e9;
+  for (int r = 0; r < RUNS; r++) {
+    const double begin = now();
+    ml_gemv_pack(net.strips[0], net.w[0], widths[1], widths[0]);
+    if (now() - begin < packing) packing = now() - begin;
+  }
+  printf("  one image, four layers: %.1f us with 80%% zeros, %.1f without, %.1f by the general product;\n"
+         "  packing the first weight %.1f us\n",
+         thin, dense, general, 1e6 * packing);
+  free_network(&net);
+}
+
 /* ---- the others ---- */
 
 enum { ROWS = BATCH, COLS = 512, COUNT = ROWS * COLS };
@@ -250,7 +272,14 @@ static int bench(ml_isa isa, int threads) {
     return 1;
   }
   printf("%s, %d thread%s\n", ml_isa_name(isa), threads, threads == 1 ? "" : "s");
-  print_products();
+  for (int p = 0; p < ML_PRECISION_COUNT; p++) {
+    if (isa == ML_ISA_PORTABLE && p != ML_PRECISION_F32) continue; /* emulated in plain C: minutes */
+    ml_precision_use((ml_precision)p);
+    printf(" products in %s\n", ml_precision_name((ml_precision)p));
+    print_products();
+  }
+  ml_precision_use(ML_PRECISION_F32);
+  print_one_image();
   print_others();
   ml_pool_stop();
   return 0;

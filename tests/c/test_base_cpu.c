@@ -15,6 +15,7 @@ static void test_names(void **state) {
   assert_string_equal(ml_isa_name(ML_ISA_PORTABLE), "portable");
   assert_string_equal(ml_isa_name(ML_ISA_AVX2), "avx2");
   assert_string_equal(ml_isa_name(ML_ISA_AVX512), "avx512");
+  assert_string_equal(ml_isa_name(ML_ISA_AMX), "amx");
   assert_string_equal(ml_isa_name(ML_ISA_COUNT), "unknown");
 }
 
@@ -55,7 +56,7 @@ static void test_unknown_name_lists_the_choices(void **state) {
     ml_error err;
     setenv("MNISTLUA_ISA", wrong[i], 1);
     assert_int_equal(ml_cpu_init(&err), ML_MISUSE);
-    assert_non_null(strstr(err.message, "MNISTLUA_ISA: expected portable, avx2 or avx512, got \""));
+    assert_non_null(strstr(err.message, "MNISTLUA_ISA: expected portable, avx2, avx512 or amx, got \""));
   }
   unsetenv("MNISTLUA_ISA");
 }
@@ -64,7 +65,23 @@ static void test_use_refuses_nonsense(void **state) {
   (void)state;
   ml_error err;
   assert_int_equal(ml_cpu_use(ML_ISA_COUNT, &err), ML_MISUSE);
-  assert_string_equal(err.message, "instruction set 3 does not exist");
+  assert_string_equal(err.message, "instruction set 4 does not exist");
+}
+
+static void test_amx_says_why_not(void **state) {
+  (void)state;
+  assert_int_equal(ml_cpu_use(ml_cpu_best_isa(), NULL), ML_OK);
+  assert_int_equal(ml_cpu_amx(), ml_cpu_best_isa() == ML_ISA_AMX);
+  if (ml_cpu_amx()) {
+    assert_string_equal(ml_cpu_amx_status(), "usable");
+    assert_int_equal(ml_cpu_use(ML_ISA_AVX512, NULL), ML_OK);
+    assert_false(ml_cpu_amx());
+    assert_string_equal(ml_cpu_amx_status(), "turned off by MNISTLUA_ISA");
+  } else {
+    const char *status = ml_cpu_amx_status();
+    assert_true(strcmp(status, "this CPU has none") == 0 ||
+                strstr(status, "the system refused permission: ") == status);
+  }
 }
 
 int main(void) {
@@ -74,6 +91,7 @@ int main(void) {
     cmocka_unit_test(test_every_name),
     cmocka_unit_test(test_unknown_name_lists_the_choices),
     cmocka_unit_test(test_use_refuses_nonsense),
+    cmocka_unit_test(test_amx_says_why_not),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

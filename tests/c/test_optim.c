@@ -83,6 +83,7 @@ static const float guard = 12345.0f;
 
 /* n floats between guards, at an address that no vector is aligned to. */
 static float *guarded(int64_t n) {
+  assert_true(n >= 0);
   float *block = malloc(((size_t)n + 2 * GUARD) * sizeof *block);
   assert_non_null(block);
   for (int i = 0; i < GUARD; i++) block[i] = block[GUARD + n + i] = guard;
@@ -114,7 +115,9 @@ static void run_step(optim_run *r, const struct optim_case *c, int64_t n, int64_
   ml_hyper h = c->h;
   h.step = step;
   for (int64_t i = 0; i < n; i++) r->g[i] = value((uint32_t)i, 10 + (uint32_t)step);
-  ml_optimizer_step(ml_optimizer_find(c->optimizer), r->w, r->g, r->slot, n, &h);
+  ml_span span = {.w = r->w, .g = r->g, .n = n};
+  memcpy(span.slot, r->slot, sizeof span.slot);
+  ml_optimizer_step(ml_optimizer_find(c->optimizer), &span, 1, &h);
 }
 
 static void run_free(optim_run *r, int64_t n, int slots) {
@@ -184,6 +187,45 @@ static void check_same_bits(const struct optim_case *c) {
 static void test_same_bits(void **state) {
   (void)state;
   for (size_t c = 0; c < CASES; c++) check_same_bits(&cases[c]);
+  ml_pool_stop();
+}
+
+static void assert_same_bits(const float *a, const float *b, int64_t n) {
+  if (n > 0) assert_memory_equal(a, b, (size_t)n * sizeof *a);
+}
+
+/* Parameters of many sizes, moved at once, have the bits that they have one by one. */
+static void check_spans(const struct optim_case *c) {
+  static int64_t sizes[] = {10, 16384, 0, 1, 40000, 16, 33, 16383};
+  enum { COUNT = sizeof sizes / sizeof *sizes };
+  optim_run alone[COUNT], together[COUNT];
+  ml_span spans[COUNT];
+  ml_hyper h = c->h;
+  h.step = 1;
+  for (int i = 0; i < COUNT; i++) {
+    alone[i] = run_new(sizes[i], c->slots);
+    together[i] = run_new(sizes[i], c->slots);
+    run_step(&alone[i], c, sizes[i], 1);
+    memcpy(together[i].g, alone[i].g, (size_t)sizes[i] * sizeof(float));
+    spans[i] = (ml_span){.w = together[i].w, .g = together[i].g, .n = sizes[i]};
+    memcpy(spans[i].slot, together[i].slot, sizeof spans[i].slot);
+  }
+  ml_optimizer_step(ml_optimizer_find(c->optimizer), spans, COUNT, &h);
+  for (int i = 0; i < COUNT; i++) {
+    assert_same_bits(together[i].w, alone[i].w, sizes[i]);
+    for (int s = 0; s < c->slots; s++) assert_same_bits(together[i].slot[s], alone[i].slot[s], sizes[i]);
+    run_free(&alone[i], sizes[i], c->slots);
+    run_free(&together[i], sizes[i], c->slots);
+  }
+}
+
+static void test_spans_at_once(void **state) {
+  (void)state;
+  for (int threads = 1; threads <= 3; threads++) {
+    start_pool(threads);
+    for (size_t c = 0; c < CASES; c++) check_spans(&cases[c]);
+    ml_optimizer_step(ml_optimizers[0], NULL, 0, &(ml_hyper){.step = 1});
+  }
   ml_pool_stop();
 }
 
@@ -298,6 +340,7 @@ int main(void) {
       cmocka_unit_test(test_list),           cmocka_unit_test(test_slots), cmocka_unit_test(test_by_hand),
       cmocka_unit_test(test_late_step),      cmocka_unit_test(test_naive), cmocka_unit_test(test_same_bits),
       cmocka_unit_test(test_span_same_bits),
+      cmocka_unit_test(test_spans_at_once),
   };
   return cmocka_run_group_tests_name("optim", tests, NULL, NULL);
 }

@@ -200,6 +200,32 @@ function TestCoreGrad:testDropoutFollowsTheStep()
   for _, p in ipairs { -0.1, 1.5, 0 / 0 } do raises("dropout", function() x:dropout(p) end) end
 end
 
+function TestCoreGrad:testCountCorrectIsArgmaxEqSum()
+  core.manual_seed(3)
+  local nan = 0 / 0
+  for _, scores in ipairs {
+    core.randn(40, 10), core.randn(30, 3):mul(2):to "i32":to "f32", core.ones(7, 4), core.randn(5, 1),
+    core.tensor { { nan, 1, nan }, { 1, nan, 2 }, { 1, 1, 0 }, { 0, 1 / 0, 1 / 0 }, { -1 / 0, -1 / 0, -1 / 0 } },
+  } do
+    local n, classes = scores:size(1), scores:size(2)
+    for _, dtype in ipairs { "i32", "u8" } do
+      for shift = 0, classes do
+        local labels = {}
+        for i = 1, n do labels[i] = (i * 7 + shift) % (classes + 1) end
+        labels = core.tensor(labels, dtype)
+        local count = core.count_correct(scores, labels)
+        lu.assertEquals(count, math.tointeger(scores:argmax(2):eq(labels):sum():item()))
+        lu.assertEquals(math.type(count), "integer")
+      end
+    end
+  end
+  raises("expected scores [n, classes] and n labels, got 2x3 and 3", function()
+    core.count_correct(core.ones(2, 3), core.zeros({ 3 }, "i32"))
+  end)
+  aid.torment(core.count_correct)
+  aid.torment(core.count_correct, core.ones(2, 3))
+end
+
 -- ---- optimizers ----
 
 TestCoreOptim = {}
@@ -244,6 +270,41 @@ function TestCoreOptim:testMisuseMovesNothing()
   for _, name in ipairs { "optim_step", "optim_slots", "grad_norm", "zero_grad" } do aid.torment(core[name]) end
   aid.torment(core.optim_step, "SGD")
   aid.torment(core.optim_step, "Adam", { a, b })
+end
+
+function TestCoreOptim:testOptionsMayBeLeftOut()
+  local w = leaf { 1, 2 }
+  w:sum():backward()
+  core.optim_step("SGD", { w }, {}, nil)
+  lu.assertEquals(w:totable(), { 1, 2 })
+  raises("argument #4 of 'optim_step': expected a table of options, got 1", function()
+    core.optim_step("SGD", { w }, {}, 1)
+  end)
+  raises("an option's name: expected a string, got 1", function() core.optim_step("SGD", { w }, {}, { 1 }) end)
+  raises("nesterov: expected true or false", function() core.optim_step("SGD", { w }, {}, { nesterov = 1 }) end)
+  raises("state of parameter 1: expected a Tensor, got nil", function()
+    core.optim_step("SGD", { w }, { {} }, { momentum = 0.9 })
+  end)
+end
+
+-- More parameters than are moved at once, some of which share memory: they are moved in order, whatever the threads.
+function TestCoreOptim:testSharedMemoryIsMovedInOrder()
+  local threads = core.threads()
+  local function run(n)
+    core.threads(n)
+    local base, params, slots = core.ones(40000), {}, {}
+    for i = 1, 40 do
+      params[i] = (i % 3 == 0 and core.ones(i) or base:detach()):requires_grad_()
+      local loss = (params[i] * i):sum()
+      loss:backward()
+      slots[i] = { core.zeros(params[i].shape) }
+    end
+    core.optim_step("SGD", params, slots, { lr = 0.001, momentum = 0.9, weight_decay = 0.01 })
+    return base[1], base[40000], params[39]:totable(), slots[40][1][777]
+  end
+  local one = { run(1) }
+  for _, n in ipairs { 2, 3 } do lu.assertEquals({ run(n) }, one) end
+  core.threads(threads)
 end
 
 function TestCoreOptim:testThreadsLeaveNoTrace()

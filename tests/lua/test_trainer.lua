@@ -150,6 +150,52 @@ function TestTrainer:testGradNormAndOwnMetrics()
   end } })
 end
 
+function TestTrainer:testMetricsAreRightWheneverTheyAreRead()
+  local sum, images, kept, first
+  local result = train { epochs = 2, on = {
+    start = function(run)
+      kept = run.metrics
+      lu.assertNil(kept["train.loss"])
+    end,
+    epoch_start = function(run)
+      first = run.epoch == 2 and kept["train.loss"]
+      sum, images = 0, 0
+    end,
+    batch_start = function(run)
+      if first and run.step_in_epoch == 1 then lu.assertEquals(run.metrics["train.loss"], first) end
+    end,
+    after_forward = function(_, loss, output) sum, images = sum + loss:item() * #output, images + #output end,
+    batch_end = function(run)
+      lu.assertEquals(run.metrics["train.loss"], sum / images)
+      lu.assertEquals(kept["train.loss"], run.metrics["train.loss"])
+      lu.assertTrue(kept["train.acc"] >= 0 and kept["images_per_s"] > 0)
+      lu.assertEquals(kept["lr"], 0.1)
+    end,
+  } }
+  local seen = {}
+  for name, value in pairs(kept) do seen[name] = value end
+  for _, name in ipairs { "train.loss", "train.acc", "val.loss", "test.acc", "lr", "images_per_s" } do
+    lu.assertNotNil(seen[name], name)
+    lu.assertEquals(seen[name], kept[name])
+  end
+  lu.assertEquals(result["train.loss"], kept["train.loss"])
+  lu.assertErrorMsgContains("did you mean 'train.loss'?", function() return kept["train.los"] end)
+  kept["val.loss"] = 7
+  lu.assertEquals(kept["val.loss"], 7)
+end
+
+function TestTrainer:testAScheduleSetsTheRateOfEveryGroup()
+  local seen = {}
+  train { epochs = 1, optimizer = optim.SGD { lr = 1, groups = { { "%.bias$", lr_scale = 0.5 } } },
+    schedule = function(step, _, info) return (step + info.epoch) / 4 end,
+    on = { before_step = function(run)
+      local groups = run.optimizer.groups
+      seen[#seen + 1] = { run.metrics["lr"], run.optimizer.lr, groups[1].lr, groups[2].lr }
+    end } }
+  lu.assertEquals(seen, { { 0, 0, 0, 0 }, { 0.25, 0.25, 0.125, 0.25 } })
+  lu.assertErrorMsgContains("lr is '1'; expected a number >= 0", function() optim.SGD { lr = 1 }.lr = "1" end)
+end
+
 function TestTrainer:testAUsersModuleIsAsGoodAsABuiltIn()
   local Scale = nn.Module "Scale"
   function Scale:init(width) self.factor = nn.Parameter(ml.ones(width)) end

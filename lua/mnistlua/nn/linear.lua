@@ -91,18 +91,19 @@ function Linear:infer(shape)
 end
 
 function Linear:forward(x)
-  check(self, x, x:dim() - 1, x:size(-1))
+  if x:size(-1) ~= self.in_features then check(self, x, x:dim() - 1, x:size(-1)) end
   return core.linear(x, self.weight, self.bias)
 end
 
 --- What nn.Sequential calls in place of this layer and the one after it, or nil where they cannot be computed at once:
 --- a function(self, x) with the same result. Whoever has replaced either forward gets them one by one.
 function Linear:fused_with(following)
-  if self.forward == Linear.forward and following.forward == activations.ReLU.forward then return Linear.forward_relu end
+  if self.forward ~= Linear.forward or following.forward ~= activations.ReLU.forward then return nil end
+  return Linear.forward_relu
 end
 
 function Linear:forward_relu(x)
-  check(self, x, x:dim() - 1, x:size(-1))
+  if x:size(-1) ~= self.in_features then check(self, x, x:dim() - 1, x:size(-1)) end
   return core.linear_relu(x, self.weight, self.bias)
 end
 

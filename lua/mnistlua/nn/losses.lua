@@ -23,7 +23,9 @@ function m.CrossEntropyLoss:init(...)
     label_smoothing = { type = "number", default = 0, min = 0, max = 1 }, weight = weight_rule,
   })
   self.label_smoothing, self.weight = o.label_smoothing, class_weights(o.weight)
-  self.arguments = { label_smoothing = o.label_smoothing, weight = self.weight }
+  if o.label_smoothing > 0 or self.weight then
+    self.arguments = { label_smoothing = o.label_smoothing, weight = self.weight }
+  end
 end
 
 function m.CrossEntropyLoss:forward(logits, target)
@@ -41,7 +43,7 @@ m.NLLLoss.takes_tensor = true
 
 function m.NLLLoss:init(...)
   self.weight = class_weights(options.read(self.typename, options.gather(...), { weight = weight_rule }).weight)
-  self.arguments = { weight = self.weight }
+  if self.weight then self.arguments = { weight = self.weight } end
 end
 
 function m.NLLLoss:forward(log_probs, target)

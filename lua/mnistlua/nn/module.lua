@@ -69,13 +69,17 @@ local function assign(self, key, value)
   register(self, key, value, role(self, key, value))
 end
 
-local function lookup(class)
-  return function(self, key)
-    local value = self._values[key]
-    if value ~= nil then return value end
+-- The metatable of one module: its fields are found in its values, what is not there in its class. Tables all the way,
+-- because every step of a training looks up some dozens; only the elements of a list ask a function.
+local function own_meta(self, class)
+  local meta = {}
+  for key, value in pairs(class.instance) do meta[key] = value end
+  local rest = class.at and function(_, key)
     if type(key) == "string" then return class[key] end
-    return class.at and class.at(self, key)
+    return class.at(self, key)
   end
+  meta.__index = setmetatable(self._values, { __index = rest or class })
+  return meta
 end
 
 --- Keeps a tensor that is saved with the module but not trained (running statistics). Returns the module.
@@ -116,10 +120,11 @@ local function construct(class, ...)
   if rawget(class, "takes_tensor") and options.kind((...)) == "tensor" then
     fail(nil, "%s is a class, not yet a layer or a loss; write %s()(...)", class.typename, class.typename)
   end
-  local self = setmetatable({
+  local self = {
     training = true, where = core.where(), _building = true, _values = {}, _roles = {}, _order = {},
     _list = class.container and {} or nil,       -- the elements of an nn.ModuleList
-  }, class.instance)
+  }
+  setmetatable(self, own_meta(self, class))
   self:init(...)
   self._building = false
   refuse_plain_tables(self)
@@ -163,11 +168,12 @@ local function class_meta(parent)
   }
 end
 
--- The metatable of a class's instances; metamethods of the parent (__len of a Sequential) are taken over.
+-- What the metatables of a class's instances have in common; metamethods of the parent (__len of a Sequential) are
+-- taken over.
 local function instance_meta(class, parent)
   local meta = {}
   for key, value in pairs(parent and parent.instance or {}) do meta[key] = value end
-  meta.__name, meta.class, meta.__index, meta.__newindex = "Module", class, lookup(class), assign
+  meta.__name, meta.class, meta.__newindex = "Module", class, assign
   meta.__call, meta.__tostring = caller(class), describe
   return meta
 end

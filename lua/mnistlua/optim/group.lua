@@ -33,19 +33,19 @@ end
 --- Sets one of the group's settings, checked. lr_scale is what the optimizer's lr is multiplied by for this group.
 function Group:set(name, value)
   local what = "optim." .. self._kind
+  if name == "lr" then
+    value = settings.check_lr(self._kind, what, value)
+    self._values.lr, self._hyper.lr = value, value
+    return
+  end
   if name == "lr_scale" then
     self._values.lr_scale = options.check(what, name, value, { type = "number", min = 0 })
     return
   end
   options.check_key(what, name, field_names(self), "setting")
-  value = settings.check_value(self._kind, what, name, value)
-  if name == "lr" then
-    self._values.lr, self._hyper.lr = value, value
-  else
-    local values = self:settings()
-    values[name] = value
-    adopt(self, values)
-  end
+  local values = self:settings()
+  values[name] = settings.check_value(self._kind, what, name, value)
+  adopt(self, values)
 end
 
 --- One step for the group's parameters that have a gradient; `step` counts from 1.

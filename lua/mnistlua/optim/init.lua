@@ -183,13 +183,13 @@ end
 --- Moves every parameter that has a gradient.
 function Optimizer:step()
   local groups = bound(self)
-  rawset(self, "_step", self._step + 1)
+  self._step = self._step + 1
   for _, group in ipairs(groups) do group:step(self._step) end
 end
 
 --- Drops the gradients of all parameters.
 function Optimizer:zero_grad()
-  core.zero_grad(self:parameters())
+  for _, group in ipairs(bound(self)) do core.zero_grad(group.params) end
 end
 
 --- What continuing needs, as plain data and tensors: { type, step, settings, groups = { settings of each }, tensors =
@@ -217,18 +217,21 @@ end
 
 -- ---- the object ----
 
--- Sets a setting for all groups: lr in proportion to their lr_scale, another where a group has none of its own.
+-- Sets the learning rate for all groups, in proportion to their lr_scale.
+local function assign_lr(self, lr)
+  self._values.lr = settings.check_lr(self._kind, self._what, lr)
+  for _, group in ipairs(self._groups or {}) do group:set("lr", lr * group.lr_scale) end
+end
+
+-- Sets a setting for all groups; those that have one of their own keep it.
 local function assign(self, name, value)
+  if name == "lr" then return assign_lr(self, value) end
   options.check_key(self._what, name, settings.names(self._kind), "setting")
   local values = settings.copy(self._values)
   values[name] = settings.check_value(self._kind, self._what, name, value)
-  rawset(self, "_values", settings.check_together(self._what, values))
+  self._values = settings.check_together(self._what, values)
   for _, group in ipairs(self._groups or {}) do
-    if name == "lr" then
-      group:set("lr", values.lr * group.lr_scale)
-    elseif group.own[name] == nil then
-      group:set(name, value)
-    end
+    if group.own[name] == nil then group:set(name, value) end
   end
 end
 

@@ -43,6 +43,12 @@ function m.check_value(kind, what, name, value)
   return name == "betas" and check_betas(what, value) or value
 end
 
+--- The same for a learning rate, at little cost: a schedule sets it in every step.
+function m.check_lr(kind, what, value)
+  if math.type(value) and value >= 0 and value < math.huge then return value end
+  return m.check_value(kind, what, "lr", value)
+end
+
 local function clash(values)
   return values.nesterov and (values.momentum == 0 or values.dampening ~= 0)
 end

@@ -27,14 +27,49 @@ Means.__index = Means
 --- A collector of sums: means:add("train.loss", value, weight); means:get("train.loss").
 function m.means() return setmetatable({ sum = {}, weight = {} }, Means) end
 
-function Means:add(name, value, weight)
-  self.sum[name] = (self.sum[name] or 0) + value * weight
-  self.weight[name] = (self.weight[name] or 0) + weight
+function Means:add(name, value, weight) self:add_sum(name, value * weight, weight) end
+
+--- Adds a sum over values whose weights add up to `weight`.
+function Means:add_sum(name, sum, weight)
+  local sums, weights = self.sum, self.weight
+  sums[name], weights[name] = (sums[name] or 0) + sum, (weights[name] or 0) + weight
 end
 
 function Means:get(name)
   local weight = self.weight[name]
   if weight and weight > 0 then return self.sum[name] / weight end
+end
+
+-- ---- the metrics of a run ----
+
+local Board = {}
+Board.__index = Board
+
+--- What a run knows of its metrics: `means` of the epoch under way, and `values`, which were set or are left from
+--- earlier epochs. `own` lists the metrics of the experiment.
+function m.board(own) return setmetatable({ means = m.means(), values = {}, own = own }, Board) end
+
+--- Keeps the means as values and begins an epoch.
+function Board:turn()
+  for name in pairs(self.means.sum) do self.values[name] = self.means:get(name) end
+  self.means = m.means()
+end
+
+--- The metrics as a script sees them: a table that works a mean out when it is asked for it, so that a step that nobody
+--- looks at costs nothing, and that refuses a misspelt name.
+function Board:view()
+  local function get(_, name)
+    local value = self.means:get(name) or self.values[name]
+    if value == nil then m.check_name("run.metrics", name, self.own) end
+    return value
+  end
+  local function walk()
+    local all = {}
+    for name, value in pairs(self.values) do all[name] = value end
+    for name in pairs(self.means.sum) do all[name] = self.means:get(name) end
+    return next, all
+  end
+  return setmetatable({}, { __index = get, __newindex = self.values, __pairs = walk })
 end
 
 -- ---- conditions ----

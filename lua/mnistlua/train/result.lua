@@ -8,15 +8,16 @@ local progress = require "mnistlua.train.progress"
 local m = {}
 
 --- Says on stderr what is about to be trained.
-function m.opening(experiment, display)
+function m.opening(run, display)
+  local experiment = run.experiment
   for _, note in ipairs(context.notes) do display:message(core.escape(note)) end
   if context.stood_in then
     display:message(color.paint("yellow",
       "NOTE: training on SYNTHETIC digits, not on MNIST; results say nothing about MNIST."))
   end
-  display:message(("%s: %s parameters, on %s (%d threads, %s)"):format(core.escape(experiment.name),
+  display:message(("%s: %s parameters, on %s (%d threads, %s%s)"):format(core.escape(experiment.name),
     progress.thousands(experiment.model:num_parameters()), core.escape(tostring(experiment.data)), core.threads(),
-    core.isa()))
+    core.isa(), run.precision ~= "f32" and ", " .. run.precision or ""))
 end
 
 local function line(label, fmt, ...)

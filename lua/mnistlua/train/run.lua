@@ -10,44 +10,30 @@ local sched = require "mnistlua.sched"
 local Run = {}
 
 -- Read with run.x: step and epoch count from 1, progress runs from 0 to 1 over the whole run, epoch_progress over the
--- epoch; model, loss, optimizer, data, metrics; total_steps, steps_per_epoch, epochs.
-Run.__index = function(self, key)
-  local value = Run[key]
-  if value == nil then
-    options.fail(("run has no field or method '%s'%s"):format(tostring(key), options.hint(key, self:names())))
-  end
-  return value or nil
-end
+-- epoch; model, loss, optimizer, data, metrics; total_steps, steps_per_epoch, epochs. A run has all its fields (false
+-- stands for none) and methods itself; any other name is a mistake.
+local strict = { __index = function(self, key)
+  options.fail(("run has no field or method '%s'%s"):format(tostring(key), options.hint(key, self:names())))
+end }
 
-function Run:names()
-  local names = {}
-  for k in pairs(Run) do if type(k) == "string" and not k:find "^_" then names[#names + 1] = k end end
-  for k in pairs(self) do names[#names + 1] = k end
-  table.sort(names)
-  return names
-end
-
--- Metrics of the run: a table that refuses to be asked for a misspelt name.
-local function metric_table(own)
-  return setmetatable({}, { __index = function(_, name) metrics.check_name("run.metrics", name, own) end })
-end
-
--- Fields that may be nil are false here, so that the strict __index above finds them.
-Run.stopping, Run.interrupted, Run.diverged = false, false, false
+function Run:names() return options.sorted_keys(self) end
 
 --- Prepares a run of an experiment: builds the model for the data's shape, binds the optimizer, makes the loader.
 --- given: seed.
 function Run.new(experiment, given)
   local e = experiment
-  local self = setmetatable({
-    experiment = e, data = e.data, model = e.model, loss = e.loss, optimizer = e.optimizer,
+  local board = metrics.board(e.metrics)
+  local self = {
+    experiment = e, data = e.data, model = e.model, loss = e.loss, optimizer = e.optimizer, listeners = e.listeners,
     seed = given.seed, progress_display = false, deadline = false, on_epoch = false,
     step = 0, epoch = 0, progress = 0, epoch_progress = 0, step_in_epoch = 0,
-    metrics = metric_table(e.metrics), train_seconds = 0, images = 0, in_step = false,
-    finished = false, working = false, batch_x = false, tested = false,
-    means = metrics.means(), epoch_images = 0, epoch_seconds = 0,
+    metrics = board:view(), board = board, train_seconds = 0, images = 0, in_step = false,
+    stopping = false, interrupted = false, diverged = false,
+    finished = false, working = false, batch_x = false, tested = false, schedule_info = {},
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
-  }, Run)
+  }
+  for name, method in pairs(Run) do self[name] = method end
+  setmetatable(self, strict)
   for _, name in ipairs(e.metrics or {}) do self.wants_grad_norm = self.wants_grad_norm or name == "grad_norm" end
   self.loader = e.data.train:loader { batch = e.batch, shuffle = e.shuffle, drop_last = e.drop_last, seed = given.seed }
   self.steps_per_epoch = self.loader:steps()
@@ -74,7 +60,9 @@ end
 
 -- ---- the course of a run ----
 
-function Run:emit(event, ...) return events.emit(self.experiment.listeners, event, self, ...) end
+function Run:emit(event, ...)
+  if self.listeners[event][1] then return events.emit(self.listeners, event, self, ...) end
+end
 
 --- Ends the run after this step; reason is shown.
 function Run:stop(reason) self.stopping = reason or "stopped by the script" end
@@ -98,16 +86,18 @@ end
 function Run:begin_epoch()
   self.epoch = self.epoch + 1
   self.step_in_epoch, self.epoch_progress = 0, 0
-  self.means = metrics.means()
-  self.epoch_images, self.epoch_seconds = 0, 0
+  self.board:turn()
   self.model:train()
   self.loader:start(self.epoch, 1)
   self:emit "epoch_start"
 end
 
-function Run:update_means()
-  for name in pairs(self.means.sum) do self.metrics[name] = self.means:get(name) end
-  if self.epoch_seconds > 0 then self.metrics["images_per_s"] = self.epoch_images / self.epoch_seconds end
+-- Sets the learning rate of the step that begins. The table that the schedule is given is the same in every step.
+function Run:follow_schedule(schedule)
+  local info = self.schedule_info
+  info.epoch, info.epoch_progress = self.epoch - 1, self.step_in_epoch / self.steps_per_epoch
+  info.steps_per_epoch, info.total_steps = self.steps_per_epoch, self.total_steps
+  self.optimizer.lr = sched.value(schedule, self.step, self.progress, info)
 end
 
 -- The next batch, with the step's clock, learning rate and counters set; nil at the end of the epoch.
@@ -119,14 +109,9 @@ function Run:begin_step()
   if not x then return nil end
   self.progress = self.step / self.total_steps
   local schedule = self.experiment.schedule
-  if schedule then
-    self.optimizer.lr = sched.value(schedule, self.step, self.progress, {
-      epoch = self.epoch - 1, epoch_progress = self.step_in_epoch / self.steps_per_epoch,
-      steps_per_epoch = self.steps_per_epoch, total_steps = self.total_steps,
-    })
-  end
+  if schedule then self:follow_schedule(schedule) end
   self.step, self.step_in_epoch, self.batch_x = self.step + 1, self.step_in_epoch + 1, x
-  if self.optimizer then self.metrics["lr"] = self.optimizer.lr end
+  if self.optimizer then self.board.values["lr"] = self.optimizer.lr end
   self.in_step = #x
   self:emit "batch_start"
   return x, y
@@ -135,12 +120,9 @@ end
 function Run:end_step()
   self.progress = self.step / self.total_steps
   self.epoch_progress = self.step_in_epoch / self.steps_per_epoch
-  self.epoch_images = self.epoch_images + self.in_step
-  self.images = self.images + self.in_step
-  local seconds = core.clock() - self.step_started
-  self.epoch_seconds, self.train_seconds = self.epoch_seconds + seconds, self.train_seconds + seconds
-  self.in_step = false
-  self:update_means()
+  local images, seconds = self.in_step, core.clock() - self.step_started
+  self.images, self.train_seconds, self.in_step = self.images + images, self.train_seconds + seconds, false
+  self.board.means:add_sum("images_per_s", images, seconds)
   self:emit "batch_end"
   self.progress_display:step(self)
   if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
@@ -225,10 +207,8 @@ end
 
 function Run:count(value, output, y)
   local n = #y
-  self.means:add("train.loss", value, n)
-  if self:is_classification(output, y) then
-    self.means:add("train.acc", self:correct(output, y) / n, n)
-  end
+  self.board.means:add("train.loss", value, n)
+  if self:is_classification(output, y) then self.board.means:add("train.acc", core.count_correct(output, y) / n, n) end
 end
 
 function Run:is_classification(output, y)
@@ -239,14 +219,6 @@ local function check_scalar(run, loss)
   if type(loss) == "userdata" and loss:numel() == 1 then return end
   options.fail(("the loss function must return a tensor of one element, got %s"):format(type(loss) == "userdata"
     and "one of " .. table.concat(loss.shape, "x") or type(loss)), run.experiment.where)
-end
-
---- How many rows of output have their greatest value at the label.
-function Run:correct(output, y)
-  local before = core.recording(false)
-  local correct = core.scope(function() return output:argmax(2):eq(y):sum():item() end)
-  core.recording(before)
-  return math.tointeger(correct) or correct
 end
 
 --- Forward, loss, backward, update: what the trainer does with a batch. Returns the loss and the model's output.
@@ -277,9 +249,8 @@ function Run:log(values)
       options.fail(("run:log: %s: expected a number, got %s; write loss:item()"):format(name, type(value)))
     end
     if name == "train.loss" then self:check_loss(value) end
-    self.means:add(name, value, self.in_step or 1)
+    self.board.means:add(name, value, self.in_step or 1)
   end
-  self:update_means()
 end
 
 -- ---- evaluation ----
@@ -300,7 +271,7 @@ function Run:evaluate(d)
     core.scope(function()
       local output = self.model(x)
       sums:add("loss", self.loss(output, y):item(), #y)
-      if self:is_classification(output, y) then sums:add("acc", self:correct(output, y) / #y, #y) end
+      if self:is_classification(output, y) then sums:add("acc", core.count_correct(output, y) / #y, #y) end
     end)
   end
   core.recording(recording)

@@ -1,0 +1,140 @@
+-- Measures mnistlua: each function does its work for about `seconds` after a warm-up and returns how many images (or
+-- whole runs) it did a second. The work goes the way a user's does: through the trainer, the model, the data sources.
+-- The threads and the precision are whatever is set.
+local ml = require "mnistlua"
+local core = require "mnistlua.core"
+local network = require "mnistlua.bench.network"
+local progress = require "mnistlua.train.progress"
+local trainer = require "mnistlua.trainer"
+
+local m = {}
+
+local quiet = progress.new { quiet = true }
+local digits
+
+-- The synthetic digits that stand for MNIST: pixels as bytes, as MNIST's are.
+local function images()
+  digits = digits or ml.data.digits { n = 20000, test = 10000, seed = 1 }
+  return digits
+end
+
+local function warm_up(seconds) return seconds / 5 end
+
+-- An ordinary experiment on a part of the digits; watch(run) is called after every step.
+local function describe(model, part, batch, shuffle, watch)
+  return ml.experiment {
+    name = "bench", data = part, model = model, loss = ml.nn.CrossEntropyLoss(),
+    optimizer = ml.optim.SGD { lr = 0.05 }, batch = batch, drop_last = true, shuffle = shuffle, steps = 1 << 40,
+    on = { batch_end = watch },
+  }
+end
+
+-- Trains for a while; returns steps/s, or nil and the signal that ended it.
+local function step_rate(model, part, batch, shuffle, seconds)
+  local entered, started, first, rate = core.clock(), nil, nil, nil
+  local function watch(run)
+    local now = core.clock()
+    if not started then
+      if now - entered >= warm_up(seconds) then started, first = now, run.step end
+    elseif now - started >= seconds then
+      rate = (run.step - first) / (now - started)
+      run:stop()
+    end
+  end
+  local run = trainer.prepare(describe(model, part, batch, shuffle, watch), { seed = 0 })
+  local count, signal = core.interrupts()
+  if count > 0 then return nil, signal end   -- the trainer begins to count anew
+  trainer.train(run, { progress = quiet })
+  core.hold_signals(true)              -- which the trainer lets go at its end
+  if run.interrupted then return nil, run.interrupted end
+  return rate
+end
+
+--- Training through the trainer: images/s.
+function m.train(seconds, batch)
+  local rate, signal = step_rate(network.new(), images().train, batch, true, seconds)
+  return rate and rate * batch, signal
+end
+
+--- The notebook's step, plain descent on 9,000 images at once: steps/s.
+function m.notebook(seconds)
+  return step_rate(network.new(), images().train:subset(1, 9000), 9000, false, seconds)
+end
+
+--- A step with next to nothing to compute, layers of width 1 on one image: steps/s.
+function m.thin_step(seconds)
+  return step_rate(network.thin(), images().train, 1, true, seconds)
+end
+
+-- Calls f() over and over, for the warm-up and then for `seconds`; returns calls/s.
+local function repeated(f, seconds)
+  local started = core.clock()
+  repeat f() until core.clock() - started >= warm_up(seconds)
+  local count, passed = 0, 0
+  started = core.clock()
+  while passed < seconds do
+    f()
+    count, passed = count + 1, core.clock() - started
+  end
+  return count / passed
+end
+
+-- model(x) on each of `inputs` in turn, as between model:eval() and model:train(): nothing recorded, results let go.
+local function forward_rate(model, inputs, seconds)
+  local recording, at = core.recording(false), 0
+  model:eval()
+  local function once()
+    at = at % #inputs + 1
+    model(inputs[at])
+  end
+  local rate = repeated(function() core.scope(once) end, seconds)
+  core.recording(recording)
+  return rate
+end
+
+-- Up to 64 batches in memory.
+local function inputs_of(batch)
+  local list = {}
+  for x in images().train:batches { batch = batch, drop_last = true } do
+    list[#list + 1] = x:clone()
+    if #list * batch >= 4096 or #list == 64 then break end
+  end
+  return list
+end
+
+--- Inference, model(x) on batches in memory: images/s.
+function m.infer(seconds, batch)
+  local model = network.new()
+  model:build { 28, 28 }
+  return batch * forward_rate(model, inputs_of(batch), seconds)
+end
+
+--- A 3x3 convolution, forward, that keeps the picture's size: images/s. Raises where there is no nn.Conv2d.
+function m.conv(seconds, batch, channels, outputs, size)
+  local layer = ml.nn.Conv2d(channels, outputs, 3, { padding = 1 })
+  layer:build { channels, size, size }
+  return batch * forward_rate(layer, { core.rand(batch, channels, size, size) }, seconds)
+end
+
+--- The trainer's evaluation of 10,000 images, with loss and accuracy: runs/s.
+function m.evaluate(seconds)
+  local run = trainer.prepare(describe(network.new(), images().train, 128, true, nil), { seed = 0 })
+  return repeated(function() run:evaluate(images().test) end, seconds)
+end
+
+--- Reading MNIST's four files into memory: runs/s.
+function m.load(seconds)
+  local count, spent = 0, 0
+  repeat
+    local started = core.clock()
+    assert(ml.data.mnist())
+    count, spent = count + 1, spent + core.clock() - started
+    collectgarbage()                   -- gives the images back, as a program's end would
+  until spent >= seconds
+  return count / spent
+end
+
+--- Lets go of the images.
+function m.release() digits = nil end
+
+return m
