@@ -6,6 +6,7 @@
 
 #include "bind/bind.h"
 #include "kernels/kernels.h"
+#include "ops/packed_weight.h"
 #include "optim/optim.h"
 
 static void refuse_optimizer(lua_State *L, const char *name) {
@@ -162,7 +163,7 @@ static void move(batch *b, ml_tensor *w, ml_tensor *const *slot) {
     span.slot[i] = slot[i]->f32;
     ml_tensor_changed(slot[i]);
   }
-  ml_tensor_changed(w);
+  if (!ml_packed_weight_update(w, &span.refresh)) span.refresh.fn = NULL;
   add_span(b, &span);
 }
 

@@ -3,17 +3,17 @@
 #include "ops/packed_weight.h"
 
 #include "base/pool.h"
-#include "tensor/companion.h"
 
-typedef struct packing {
-  float *packed;
-  const ml_tensor *w;
-} packing;
+static ml_companion *find(const ml_tensor *w) {
+  ml_companion *c = w->companions;
+  while (c && c->kind != ML_COMPANION_FORWARD) c = c->next;
+  return c;
+}
 
 static void pack_rows(void *ctx, int64_t begin, int64_t end) {
-  const packing *p = ctx;
-  const int64_t out = p->w->shape.size[0], in = p->w->shape.size[1];
-  ml_pack_columns(p->packed, (ml_matrix){p->w->f32, 1, in}, out, in, begin, end);
+  const ml_tensor *w = ctx;
+  const int64_t out = w->shape.size[0], in = w->shape.size[1];
+  ml_pack_columns(find(w)->data, (ml_matrix){w->f32, 1, in}, out, in, begin, end);
 }
 
 const float *ml_packed_weight(ml_tensor *w) {
@@ -25,8 +25,25 @@ const float *ml_packed_weight(ml_tensor *w) {
   if (c->state == ML_COMPANION_READY && c->form == ml_packed_form()) return c->data;
   c->state = ML_COMPANION_STALE;
   if (!ml_companion_reserve(c, floats)) return NULL;
-  ml_pool_for(pack_rows, &(packing){c->data, w}, out, ml_packed_group());
+  ml_pool_for(pack_rows, w, out, ml_packed_group());
   c->form = ml_packed_form();
   c->state = ML_COMPANION_READY;
   return c->data;
+}
+
+/* Floats begin..end-1 of w are whole groups of rows. */
+static void refresh_rows(void *ctx, int64_t begin, int64_t end) {
+  const ml_tensor *w = ctx;
+  pack_rows(ctx, begin / w->shape.size[1], end / w->shape.size[1]);
+}
+
+bool ml_packed_weight_update(ml_tensor *w, ml_refresh *refresh) {
+  ml_companion *c = find(w);
+  const bool follows = c && c->state == ML_COMPANION_READY && c->version == w->storage->version &&
+                       c->form == ml_packed_form();
+  ml_tensor_changed(w);
+  if (!follows) return false;
+  c->version = w->storage->version;
+  *refresh = (ml_refresh){refresh_rows, w, ml_packed_group() * w->shape.size[1]};
+  return true;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tensor/companion.h"
+
 #define ML_OPTIM_MAX_SLOTS 4
 
 /* What a step is told; each optimizer reads the members that its formula names. PyTorch's names and meanings. */
@@ -36,6 +38,7 @@ typedef struct ml_span {
   const float *g;
   float *slot[ML_OPTIM_MAX_SLOTS];
   int64_t n;
+  ml_refresh refresh; /* run on every piece of w that has moved; fn is NULL for none */
 } ml_span;
 
 /* Runs o->step over all spans at once, in chunks on all threads. What one span writes, no other may read or write. */

@@ -28,6 +28,14 @@ typedef struct ml_companion {
   float *data;              /* NULL until there is room */
 } ml_companion;
 
+/* How a companion follows an update of its tensor: once floats begin..end-1 have their new values, and are still in the
+ * cache, fn(ctx, begin, end) makes of them what the companion has of them. Pieces begin at multiples of grain. */
+typedef struct ml_refresh {
+  void (*fn)(void *ctx, int64_t begin, int64_t end);
+  void *ctx;
+  int64_t grain;
+} ml_refresh;
+
 /* t's companion of this kind, STALE if t has changed since it was made; NULL if there was no memory or t has expired:
  * then the caller does without. */
 ml_companion *ml_tensor_companion(ml_tensor *t, ml_companion_kind kind);

@@ -1,5 +1,5 @@
 /* Weights that are packed once for many products: the bits of ml_gemm on every instruction set and number of threads;
- * never those of older values, nor of another precision; none without memory or in f32. */
+ * never those of older values, nor of another precision; taken along by updates; none without memory or in f32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,11 +8,13 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "kernels/packed.h"
 #include "kernels/precision.h"
 #include "kernels_aid.h"
+#include "ops/packed_weight.h"
 #include "ops_aid.h"
-#include "tensor/companion.h"
+#include "optim/optim.h"
 
 static float *floats(size_t n) {
   float *x = ml_alloc(n * sizeof *x);
@@ -98,6 +100,44 @@ static void test_values_and_precisions_change(void **state) {
   aid_unref((ml_tensor *[]){x, w}, 2);
 }
 
+static void step(ml_tensor *w, const float *gradient) {
+  const ml_hyper h = {.lr = 0.1, .step = 1};
+  ml_span span = {.w = w->f32, .g = gradient, .n = ml_tensor_count(w)};
+  if (!ml_packed_weight_update(w, &span.refresh)) span.refresh.fn = NULL;
+  ml_optimizer_step(ml_optimizer_find("SGD"), &span, 1, &h);
+}
+
+/* An update takes the packed copy along, and gives it up where it is of another precision or older values. */
+static void test_follows_updates(void **state) {
+  (void)state;
+  static const int64_t sizes[][2] = {{45, 37}, {512, 100}, {1, 1}, {33, 784}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const int64_t out = sizes[i][0], in = sizes[i][1];
+    ml_tensor *x = aid_random(AID_SHAPE(9, in), 1), *w = aid_leaf(AID_SHAPE(out, in), 2);
+    float *gradient = kernels_random(out * in, 3);
+    for (int isa = 0; isa <= (int)ml_cpu_best_isa(); isa++) {
+      assert_int_equal(ml_cpu_use((ml_isa)isa, NULL), ML_OK);
+      for (int threads = 1; threads <= 3; threads += 2) {
+        assert_int_equal(ml_pool_start(threads, NULL), ML_OK);
+        ml_precision_use(ML_PRECISION_BF16);
+        check_linear(x, w);
+        step(w, gradient);
+        const ml_companion *c = ml_tensor_companion(w, ML_COMPANION_FORWARD);
+        assert_true(c->state == ML_COMPANION_READY && c->version == w->storage->version);
+        check_linear(x, w);
+        ml_precision_use(ML_PRECISION_BF16X3);
+        step(w, gradient);
+        assert_int_equal(ml_tensor_companion(w, ML_COMPANION_FORWARD)->state, ML_COMPANION_STALE);
+        check_linear(x, w);
+      }
+    }
+    ml_pool_stop();
+    ml_free(gradient);
+    aid_unref((ml_tensor *[]){x, w}, 2);
+  }
+  ml_precision_use(ML_PRECISION_F32);
+}
+
 /* Without memory for the packed weight the layer is computed all the same. */
 static void test_every_allocation_fails(void **state) {
   (void)state;
@@ -126,6 +166,7 @@ int main(void) {
       cmocka_unit_test(test_bits_of_gemm),
       cmocka_unit_test(test_what_is_not_kept),
       cmocka_unit_test(test_values_and_precisions_change),
+      cmocka_unit_test(test_follows_updates),
       cmocka_unit_test(test_every_allocation_fails),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
