@@ -89,6 +89,10 @@ void ml_transpose(float *y, const float *x, int64_t rows, int64_t cols);
 
 void ml_reduce_sum(float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale);
 
+/* For out = relu(z + bias): dz = the gradient of z, db[cols] = its sum over rows; all others [rows, cols]. What
+ * ml_map_unary_backward and ml_reduce_sum give, bit for bit, in one walk. dz may be dy. */
+void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols);
+
 /* Greatest (or with `least` smallest) value; index[outer, inner] (may be NULL) gets its place 0..n-1, the lowest
  * at a tie. A NaN counts as the greatest (or smallest), as in PyTorch. n >= 1. */
 void ml_reduce_max(float *y, int32_t *index, const float *x, int64_t outer, int64_t n, int64_t inner, bool least);

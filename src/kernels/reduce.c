@@ -140,6 +140,33 @@ void ml_reduce_max(float *y, int32_t *index, const float *x, int64_t outer, int6
   run(max_rows_range, max_columns_range, &args, outer);
 }
 
+/* ---- the gradient of bias and ReLU ---- */
+
+typedef struct relu_args {
+  const ml_reduce_table *table;
+  float *dz, *db;
+  const float *dy, *out;
+  int64_t rows, cols;
+} relu_args;
+
+static void relu_columns_range(void *ctx, int64_t begin, int64_t end) {
+  const relu_args *g = ctx;
+  for (int64_t j = begin * ML_COLUMNS; j < min64(end * ML_COLUMNS, g->cols); j += ML_COLUMNS) {
+    const int64_t w = min64(ML_COLUMNS, g->cols - j);
+    g->table->relu_columns(g->dz + j, g->db + j, g->dy + j, g->out + j, g->rows, g->cols, w);
+  }
+}
+
+void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols) {
+  if (cols == 1) { /* a sum along memory has another order */
+    ml_map_unary_backward(dz, dy, out, out, rows, ML_RELU, 0);
+    ml_reduce_sum(db, dz, 1, rows, 1, 1.0);
+    return;
+  }
+  relu_args args = {table_in_use(), dz, db, dy, out, rows, cols};
+  ml_pool_for(relu_columns_range, &args, ceil_div(cols, ML_COLUMNS), grain_of(rows * min64(cols, ML_COLUMNS)));
+}
+
 /* ---- softmax ---- */
 
 typedef struct softmax_args {

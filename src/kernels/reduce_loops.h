@@ -124,6 +124,22 @@ static void sum_columns(float *y, const float *x, int64_t n, int64_t stride, int
   for (int64_t j = 0; j < w; j++) y[j] = (float)(s[j] * scale);
 }
 
+/* dz = dy where out > 0 (or is NaN), else 0; db[j] = sum_columns of dz. */
+static void relu_columns(float *dz, float *db, const float *dy, const float *out, int64_t n, int64_t stride,
+                         int64_t w) {
+  double s[ML_COLUMNS] = {0};
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t row = i * stride;
+    ML_INDEPENDENT
+    for (int64_t j = 0; j < w; j++) {
+      const float g = out[row + j] <= 0.0f ? 0.0f : dy[row + j];
+      dz[row + j] = g;
+      s[j] += (double)g;
+    }
+  }
+  for (int64_t j = 0; j < w; j++) db[j] = (float)s[j];
+}
+
 static inline void extreme_columns(float *y, int32_t *index, const float *x, int64_t n, int64_t stride, int64_t w,
                                    bool least) {
   float best[ML_COLUMNS];
@@ -208,6 +224,7 @@ const ml_reduce_table ML_REDUCE_TABLE_NAME = {
     .count_nonfinite = count_nonfinite,
     .place_of_max = place_of_max,
     .sum_columns = sum_columns,
+    .relu_columns = relu_columns,
     .max_columns = max_columns,
     .softmax = softmax,
     .log_softmax = log_softmax,

@@ -19,6 +19,7 @@ typedef struct ml_reduce_table {
 
   /* Of x[n, w], row stride `stride`, w <= ML_COLUMNS: down each column. */
   void (*sum_columns)(float *y, const float *x, int64_t n, int64_t stride, int64_t w, double scale);
+  void (*relu_columns)(float *dz, float *db, const float *dy, const float *out, int64_t n, int64_t stride, int64_t w);
   void (*max_columns)(float *y, int32_t *index, const float *x, int64_t n, int64_t stride, int64_t w, bool least);
 
   /* Of x[rows, c]. */

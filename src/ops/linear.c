@@ -81,21 +81,31 @@ static void forward(ml_call *c, bool relu) {
 static void linear_forward(ml_call *c) { forward(c, false); }
 static void linear_relu_forward(ml_call *c) { forward(c, true); }
 
-/* dx = dy w, dw = dy^T x, db = sum of dy over n */
+/* dx = dz w, dw = dz^T x */
+static void backward_products(ml_call *c, ml_layer l, const float *dz, float *const din[]) {
+  ml_matrix rows = {dz, l.out, 1}, columns = {dz, 1, l.out};
+  ml_matrix x = {c->in[0]->f32, l.in, 1}, w = {c->in[1]->f32, l.in, 1};
+  if (din[0]) ml_gemm(din[0], l.in, rows, w, ML_NO_EPILOGUE, l.n, l.in, l.out, c->scratch);
+  if (din[1]) ml_gemm(din[1], l.in, columns, x, ML_NO_EPILOGUE, l.out, l.in, l.n, c->scratch);
+}
+
+/* db = sum of dz over n */
 static void linear_backward(ml_call *c, const float *dout, float *const din[]) {
   ml_layer l = layer_of(c);
-  ml_matrix dy = {dout, l.out, 1}, dyt = {dout, 1, l.out};
-  ml_matrix x = {c->in[0]->f32, l.in, 1}, w = {c->in[1]->f32, l.in, 1};
-  if (din[0]) ml_gemm(din[0], l.in, dy, w, ML_NO_EPILOGUE, l.n, l.in, l.out, c->scratch);
-  if (din[1]) ml_gemm(din[1], l.in, dyt, x, ML_NO_EPILOGUE, l.out, l.in, l.n, c->scratch);
+  backward_products(c, l, dout, din);
   if (c->inputs == 3 && din[2]) ml_reduce_sum(din[2], dout, 1, l.n, l.out, 1.0);
 }
 
 static void linear_relu_backward(ml_call *c, const float *dout, float *const din[]) {
+  ml_layer l = layer_of(c);
   const float *y = c->out->f32;
-  float *dz = c->scratch + product_scratch(layer_of(c));
-  ml_map_unary_backward(dz, dout, y, y, ml_tensor_count(c->out), ML_RELU, 0);
-  linear_backward(c, dz, din);
+  float *dz = c->scratch + product_scratch(l);
+  if (c->inputs == 3 && din[2]) {
+    ml_relu_bias_backward(dz, din[2], dout, y, l.n, l.out);
+  } else {
+    ml_map_unary_backward(dz, dout, y, y, l.n * l.out, ML_RELU, 0);
+  }
+  backward_products(c, l, dz, din);
 }
 
 const ml_op ml_op_linear = {

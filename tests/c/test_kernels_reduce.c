@@ -76,6 +76,41 @@ static void test_sum(void **state) {
   }
 }
 
+typedef struct relu_case {
+  int64_t rows, cols;
+  float *dy, *out;
+} relu_case;
+
+/* dz, then db. */
+static void run_relu_bias(float *y, void *ctx) {
+  const relu_case *r = ctx;
+  ml_relu_bias_backward(y, y + r->rows * r->cols, r->dy, r->out, r->rows, r->cols);
+}
+
+static void check_relu_bias(const float *y, void *ctx) {
+  const relu_case *r = ctx;
+  const int64_t n = r->rows * r->cols;
+  float *want = kernels_random(n + r->cols, 9);
+  ml_map_unary_backward(want, r->dy, r->out, r->out, n, ML_RELU, 0);
+  ml_reduce_sum(want + n, want, 1, r->rows, r->cols, 1.0);
+  kernels_check_equal(y, want, n + r->cols, "relu and bias backward");
+  ml_free(want);
+}
+
+static void test_relu_bias_backward(void **state) {
+  (void)state;
+  static const int64_t sizes[][2] = {{1, 1}, {7, 1}, {1, 70}, {5, 64}, {130, 200}, {33, 1000}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    relu_case r = {.rows = sizes[i][0], .cols = sizes[i][1]};
+    r.dy = kernels_random(r.rows * r.cols, 1);
+    r.out = kernels_random(r.rows * r.cols, 2);
+    r.out[0] = NAN;
+    kernels_run_everywhere(run_relu_bias, check_relu_bias, &r, (r.rows + 1) * r.cols, true);
+    ml_free(r.dy);
+    ml_free(r.out);
+  }
+}
+
 static void test_sum_of_none(void **state) {
   (void)state;
   float y[3] = {NAN, NAN, NAN};
@@ -353,15 +388,10 @@ static void test_naive_loss_gradients(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sum),
-      cmocka_unit_test(test_sum_of_none),
-      cmocka_unit_test(test_sum_is_in_double),
-      cmocka_unit_test(test_max),
-      cmocka_unit_test(test_whole_arrays),
-      cmocka_unit_test(test_softmax),
-      cmocka_unit_test(test_softmax_of_huge_values),
-      cmocka_unit_test(test_softmax_of_nan),
-      cmocka_unit_test(test_naive_losses_by_hand),
+      cmocka_unit_test(test_sum), cmocka_unit_test(test_relu_bias_backward), cmocka_unit_test(test_sum_of_none),
+      cmocka_unit_test(test_sum_is_in_double), cmocka_unit_test(test_max), cmocka_unit_test(test_whole_arrays),
+      cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_of_huge_values),
+      cmocka_unit_test(test_softmax_of_nan), cmocka_unit_test(test_naive_losses_by_hand),
       cmocka_unit_test(test_naive_loss_gradients),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
