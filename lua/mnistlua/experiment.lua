@@ -1,5 +1,6 @@
 -- ml.experiment: what is to be trained, checked as a whole before the first step.
 local core = require "mnistlua.core"
+local augment = require "mnistlua.data.augment"
 local context = require "mnistlua.context"
 local dataset = require "mnistlua.data.dataset"
 local events = require "mnistlua.train.events"
@@ -7,6 +8,7 @@ local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local precision = require "mnistlua.precision"
 local sched = require "mnistlua.sched"
+local tta = require "mnistlua.tta"
 
 local m = {}
 
@@ -26,6 +28,7 @@ local spec = {
   epochs = whole(10), steps = whole(nil), batch = { default = 128 }, eval_batch = whole(1000), eval_every = whole(1),
   shuffle = { type = "boolean", default = true }, drop_last = { type = "boolean", default = false },
   precision = precision.rule,
+  augment = {}, views = {},
   on = { type = "table" }, callbacks = { type = "table" }, metrics = { type = "table" }, expect = {},
 }
 
@@ -68,6 +71,18 @@ local function check_parts(o)
   if o.schedule ~= nil then o.schedule = sched.check(o.schedule) or o.schedule end
 end
 
+local function check_augment(o)
+  if o.augment ~= nil then
+    if not augment.is_augment(o.augment) then
+      fail("augment: expected ml.augment { ... }, got %s", options.show(o.augment))
+    end
+    o.augment:core_options(o.data.train)     -- tells what does not fit the pictures
+  end
+  if o.views ~= nil and not tta.is_views(o.views) then
+    fail("views: expected ml.tta { ... }, got %s", options.show(o.views))
+  end
+end
+
 local function check_sizes(o)
   local n = #o.data.train
   if o.batch == "all" then o.batch = n end
@@ -93,6 +108,8 @@ end
 ---   schedule      a function of ml.sched, or any function(step, progress) -> learning rate
 ---   epochs (10)   or steps, where the run is to end elsewhere
 ---   batch (128)   images per step, or "all"; eval_batch (1000); drop_last (false); shuffle (true)
+---   augment       ml.augment { ... }: how the training pictures are varied
+---   views         ml.tta { ... }: at the end the test set is measured with these views, too ("test.views.acc")
 ---   eval_every    epochs between two evaluations (1)
 ---   precision     of matrix products: "f32", "bf16", "bf16x3", or "auto" (bf16 on AMX, else f32); f32 if it is not
 ---                 given, unless ml.precision was called before
@@ -105,6 +122,7 @@ function m.new(given)
   if o.steps and given.epochs then fail "give epochs or steps, not both" end
   check_data(o)
   check_parts(o)
+  check_augment(o)
   check_sizes(o)
   check_metrics(o)
   o.where = core.where()

@@ -10,8 +10,12 @@ local ml = {
   sched = require "mnistlua.sched",
   data = require "mnistlua.data",
   params = require("mnistlua.params").declare,
+  augment = require("mnistlua.data.augment").new,
+  tta = require("mnistlua.tta").new,
+  ensemble = require "mnistlua.ensemble",
   experiment = require("mnistlua.experiment").new,
   precision = require("mnistlua.precision").use,
+  recompute_bn = require "mnistlua.nn.recompute_bn",
   version = core.version,
 }
 

@@ -81,10 +81,14 @@ local function saver(store, progress)
   return after_epoch, save
 end
 
-local function result_of(run, store, test)
+local function result_of(run, store, test, views)
   local r = {}
   for name, value in pairs(run.metrics) do r[name] = value end
   if test then r["test.errors"], r["test.count"] = test.errors, test.count end
+  if views then
+    r["test.views.acc"], r["test.views.loss"], r["test.views.errors"] = views.acc, views.loss, views.errors
+    r["test.views"] = #run.experiment.views
+  end
   r.name, r.data, r.seed = run.experiment.name, tostring(run.data), run.seed
   r.data_hash = run.data:hash()
   r.epochs, r.steps, r.seconds, r.train_seconds = run.epoch, run.step, run:seconds(), run.train_seconds
@@ -128,9 +132,9 @@ function m.train(run, given)
   run:finish_early()
   given.progress:clear()
   local _, problem = save(run)
-  local test = run:final_test()
+  local test, views = run:final_test(), run:final_views()
   run:emit "finish"
-  return result_of(run, given.store, test), problem
+  return result_of(run, given.store, test, views), problem
 end
 
 return m

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "data/augment.h"
 #include "data/dataset.h"
 #include "ops/op.h"
 
@@ -123,6 +124,7 @@ void l_scope_add(lua_State *L);
 
 /* ---- random streams (l_random.c) ---- */
 ml_rng l_dropout_rng(void);
+ml_rng l_noise_rng(void);
 void l_dropout_clock(uint32_t epoch, uint32_t step);
 
 /* ---- system (l_sys.c) ---- */
@@ -146,6 +148,7 @@ void l_open_scope(lua_State *L);
 void l_open_optim(lua_State *L);
 void l_open_dataset(lua_State *L);
 void l_open_loader(lua_State *L);
+void l_open_augment(lua_State *L);
 void l_open_io(lua_State *L);
 void l_open_json(lua_State *L);
 void l_open_sys(lua_State *L);
@@ -158,5 +161,9 @@ int luaopen_mnistlua_core(lua_State *L);
 #define L_LOADER "mnistlua.Loader"
 
 ml_dataset *l_dataset(lua_State *L, int index);             /* l_dataset.c */
+
+/* Reads a loader's option `augment` at index; false if it is nil. o->turn points into a userdata that is left on top of
+ * the stack (l_augment.c). */
+bool l_read_augment(lua_State *L, int index, int classes, ml_augment_options *o);
 
 #endif

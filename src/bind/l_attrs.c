@@ -226,7 +226,11 @@ const luaL_Reg l_attrs[] = {
   { "max",        l_max        }, { "mean",          l_reduce        }, { "min",         l_min     },
   { "nll",        l_nll        }, { "reshape",       l_reshape       }, { "rows",        l_rows    },
   { "slice",      l_slice      }, { "softmax",       l_softmax       }, { "sum",         l_reduce  },
-  { NULL,         NULL         },
+  { "batch_norm", l_batch_norm }, { "batch_norm_relu", l_batch_norm  }, { "dropout2d",   l_dropout },
+  { "gaussian_noise", l_gaussian_noise }, { "group_norm", l_group_norm }, { "layer_norm", l_group_norm },
+  { "permute",    l_permute    }, { "conv2d",        l_conv2d        }, { "conv2d_relu", l_conv2d  },
+  { "max_pool2d", l_pool2d     }, { "avg_pool2d",    l_pool2d        },
+  { "adaptive_avg_pool2d", l_adaptive_pool2d }, { NULL, NULL },
 };
 
 void l_open_attrs(lua_State *L) {

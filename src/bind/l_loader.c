@@ -24,9 +24,9 @@ static double number_option(lua_State *L, const char *name, double otherwise) {
   return lua_isnil(L, at) ? otherwise : l_finite(L, at, name);
 }
 
-/* loader(dataset, {batch=, shuffle=, drop_last=, mean=, std=, seed=}) */
+/* loader(dataset, {batch=, shuffle=, drop_last=, mean=, std=, seed=, augment=}) */
 static int l_make_loader(lua_State *L) {
-  static const char *const names[] = { "batch", "shuffle", "drop_last", "mean", "std", "seed", NULL };
+  static const char *const names[] = { "batch", "shuffle", "drop_last", "mean", "std", "seed", "augment", NULL };
   lua_settop(L, 2);
   l_dataset(L, 1);
   l_table(L, 2, NULL);
@@ -38,6 +38,8 @@ static int l_make_loader(lua_State *L) {
                           .std = number_option(L, "std", 1) };
   int seed = l_option(L, 2, "seed");
   if (!lua_isnil(L, seed)) o.seed = l_seed(L, seed, "seed");
+  ml_augment_options augment;
+  if (l_read_augment(L, l_option(L, 2, "augment"), l_dataset(L, 1)->classes, &augment)) o.augment = &augment;
   ml_loader **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, L_LOADER);
@@ -76,6 +78,15 @@ static int l_next(lua_State *L) {
   return 2;
 }
 
+/* l:strength(share): how strongly the batches begun from now on are augmented. */
+static int l_strength(lua_State *L) {
+  ml_loader *l = check_loader(L, 1);
+  const double strength = l_finite(L, 2, NULL);
+  if (strength < 0 || strength > 1) return l_bad(L, 2, NULL, "a number from 0 to 1");
+  ml_loader_set_strength(l, strength);
+  return 0;
+}
+
 static int l_steps(lua_State *L) {
   lua_pushinteger(L, ml_loader_steps(check_loader(L, 1)));
   return 1;
@@ -83,7 +94,9 @@ static int l_steps(lua_State *L) {
 
 void l_open_loader(lua_State *L) {
   const luaL_Reg functions[] = { { "loader", l_make_loader }, { NULL, NULL } };
-  const luaL_Reg methods[] = { { "start", l_start }, { "next", l_next }, { "steps", l_steps }, { NULL, NULL } };
+  const luaL_Reg methods[] = {
+    { "start", l_start }, { "next", l_next }, { "steps", l_steps }, { "strength", l_strength }, { NULL, NULL },
+  };
   const luaL_Reg meta[] = { { "__gc", loader_gc }, { "__len", l_steps }, { NULL, NULL } };
   l_new_type(L, L_LOADER, "Loader", meta, methods);
   l_add(L, L_CORE, functions);

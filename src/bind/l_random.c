@@ -1,25 +1,28 @@
 /* Random numbers for scripts. Every fill is told apart by its number within its stream, so a draw depends on the seed
- * and on how many draws came before, and never on threads or time. Dropout's clock is the training step instead, so
- * that a resumed run draws what the whole run would have drawn. */
+ * and on how many draws came before, and never on threads or time. The clock of dropout and noise is the training step
+ * instead, so that a resumed run draws what the whole run would have drawn. */
 #include "bind/bind.h"
 
 static uint32_t seed;
 static uint32_t script_draws, init_draws;
-static uint32_t dropout_epoch, dropout_step, dropout_draws;
+static uint32_t dropout_epoch, dropout_step, dropout_draws, noise_draws;
 
 void l_dropout_clock(uint32_t epoch, uint32_t step) {
   dropout_epoch = epoch;
   dropout_step = step;
-  dropout_draws = 0;
+  dropout_draws = noise_draws = 0;
 }
 
-ml_rng l_dropout_rng(void) {
-  ml_rng rng = ml_rng_make(seed, ML_STREAM_DROPOUT);
+static ml_rng clocked_draw(ml_stream stream, uint32_t *draws) {
+  ml_rng rng = ml_rng_make(seed, stream);
   rng.epoch = dropout_epoch;
   rng.step = dropout_step;
-  rng.sample = dropout_draws++;
+  rng.sample = (*draws)++;
   return rng;
 }
+
+ml_rng l_dropout_rng(void) { return clocked_draw(ML_STREAM_DROPOUT, &dropout_draws); }
+ml_rng l_noise_rng(void) { return clocked_draw(ML_STREAM_NOISE, &noise_draws); }
 
 static ml_rng next_draw(ml_stream stream, uint32_t *draws) {
   ml_rng rng = ml_rng_make(seed, stream);

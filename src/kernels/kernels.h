@@ -79,6 +79,8 @@ void ml_copy(float *y, const float *x, int64_t n);
  * ml_rng_unit of word i % 4 of the stream's block rng.block + i / 4 is at least p. 0 <= p <= 1. */
 struct ml_rng;
 void ml_dropout(float *y, const float *x, int64_t n, float p, struct ml_rng rng);
+/* y = x + std z, z being what ml_rng_normal draws from the stream with mean 0 and deviation 1. */
+void ml_gaussian_noise(float *y, const float *x, int64_t n, float std, struct ml_rng rng);
 
 /* ---- moving data ---- */
 

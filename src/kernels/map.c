@@ -91,6 +91,17 @@ void ml_dropout(float *y, const float *x, int64_t n, float p, ml_rng rng) {
   run(dropout_range, &(map_args){.out = y, .x = x, .a = p, .rng = rng}, n, GRAIN);
 }
 
+static void noise_range(void *ctx, int64_t begin, int64_t end) {
+  const map_args *g = ctx;
+  ml_rng rng = g->rng;
+  rng.block += (uint32_t)(begin / ML_PHILOX_WORDS);
+  g->table->gaussian_noise(g->out + begin, g->x + begin, end - begin, g->a, rng);
+}
+
+void ml_gaussian_noise(float *y, const float *x, int64_t n, float std, ml_rng rng) {
+  run(noise_range, &(map_args){.out = y, .x = x, .a = std, .rng = rng}, n, GRAIN / 4);
+}
+
 /* ---- broadcasting ---- */
 
 /* The dimensions that are left when those of size 1 are dropped and neighbours merged: the last is the loop, the others

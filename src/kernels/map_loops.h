@@ -220,6 +220,26 @@ static void dropout(float *y, const float *x, int64_t n, float p, ml_rng rng) {
   }
 }
 
+/* y = x + std z, z as ml_rng_normal draws it: of each pair of words one gives the radius, the other the angle. */
+static void gaussian_noise(float *y, const float *x, int64_t n, float std, ml_rng rng) {
+  uint32_t words[ML_DROPOUT_STEP];
+  float z[ML_DROPOUT_STEP];
+  for (int64_t begin = 0; begin < n; begin += ML_DROPOUT_STEP, rng.block += LANES) {
+    const int64_t count = n - begin < ML_DROPOUT_STEP ? n - begin : ML_DROPOUT_STEP;
+    philox_lanes(words, rng);
+    ML_INDEPENDENT
+    for (int64_t i = 0; i < ML_DROPOUT_STEP / 2; i++) {
+      const uint32_t bits = words[2 * i];
+      const float u = ((float)bits + 0.5f) * 0x1p-32f;
+      const float radius = sqrtf(-2.0f * ml_logf(u)), turns = (float)(int32_t)(words[2 * i + 1] >> 8) * 0x1p-24f;
+      z[2 * i] = radius * ml_cosf2pi(turns);
+      z[2 * i + 1] = radius * ml_sinf2pi(turns);
+    }
+    ML_INDEPENDENT
+    for (int64_t i = 0; i < count; i++) y[begin + i] = x[begin + i] + std * z[i];
+  }
+}
+
 const ml_map_table ML_MAP_TABLE_NAME = {
     .unary = {[ML_NEG] = unary_neg, [ML_EXP] = unary_exp, [ML_LOG] = unary_log, [ML_SQRT] = unary_sqrt,
               [ML_ABS] = unary_abs, [ML_RELU] = unary_relu, [ML_LEAKY_RELU] = unary_leaky_relu, [ML_ELU] = unary_elu,
@@ -234,4 +254,5 @@ const ml_map_table ML_MAP_TABLE_NAME = {
     .axpy = axpy,
     .scale = scale,
     .dropout = dropout,
+    .gaussian_noise = gaussian_noise,
 };

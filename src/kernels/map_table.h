@@ -22,6 +22,7 @@ typedef struct ml_map_table {
   void (*scale)(float *y, const float *x, int64_t n, float a);
   /* Element 0 takes the first word of rng's block. */
   void (*dropout)(float *y, const float *x, int64_t n, float p, ml_rng rng);
+  void (*gaussian_noise)(float *y, const float *x, int64_t n, float std, ml_rng rng);
 } ml_map_table;
 
 extern const ml_map_table ml_map_portable;

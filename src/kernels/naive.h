@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "kernels/conv.h"
 #include "kernels/kernels.h"
+#include "kernels/norm.h"
 #include "kernels/pooling.h"
 
 void ml_naive_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k);
@@ -68,6 +69,21 @@ double ml_naive_avgpool2d_weight(const ml_pooling2d *g, bool count_padding, int6
                                  int64_t c);
 double ml_naive_adaptive_avgpool2d_weight(int64_t h, int64_t w, int64_t oh, int64_t ow, int64_t i, int64_t j,
                                           int64_t r, int64_t c);
+
+/* ---- normalisation, PReLU, noise (naive_norm.c) ---- */
+
+void ml_naive_batch_norm_forward(float *y, float *mean, float *rstd, float *var, const float *x, const ml_norm *g,
+                                 double eps);
+void ml_naive_batch_norm_apply(float *y, const float *x, const float *mean, const float *rstd, const ml_norm *g);
+void ml_naive_group_norm_forward(float *y, float *mean, float *rstd, const float *x, const ml_norm *g, double eps);
+/* Of batch norm or else of group norm; y is the output, which says where relu made it 0. All three outputs are wanted.
+ */
+void ml_naive_norm_backward(float *dx, float *dw, float *db, const float *dy, const float *x, const float *y,
+                            const float *mean, const float *rstd, const ml_norm *g, bool batch, bool constant);
+void ml_naive_prelu(float *y, const float *x, const float *w, int64_t n, int64_t c, int64_t inner);
+void ml_naive_prelu_backward(float *dx, float *dw, const float *dy, const float *x, const float *w, int64_t n,
+                             int64_t c, int64_t inner);
+void ml_naive_gaussian_noise(float *y, const float *x, int64_t n, float std, ml_rng rng);
 
 /* ---- losses (naive_loss.c): the mean over rows as PyTorch defines it; dx[rows, c] (may be NULL) gets its gradient.
  * weight[c] may be NULL, which means ones. ---- */

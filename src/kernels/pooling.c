@@ -111,23 +111,56 @@ static void max_window(float *y, int32_t *index, const float *x, int64_t w, span
   if (index) *index = (int32_t)at;
 }
 
-/* Four windows whose first begins in column c. */
-static inline void max_four(float *y, int32_t *index, const float *x, const ml_pooling2d *g, span rows, int64_t c,
-                            int64_t step) {
-  ml_vec4 best = (ml_vec4){0} - INFINITY;
-  const int32_t first = (int32_t)(rows.begin * g->w + c), s = (int32_t)step;
-  const ml_int4 lanes = {0, s, 2 * s, 3 * s};
-  ml_int4 at = lanes + first;
-  for (int64_t r = rows.begin; r < rows.end; r++) {
-    for (int64_t b = 0; b < g->kw; b++) {
-      const ml_vec4 v = load_steps(x + r * g->w + c + b, step);
-      const ml_int4 take = (ml_int4)(v > best) | ((ml_int4)(v != v) & (ml_int4)(best == best));
-      best = (ml_vec4)((take & (ml_int4)v) | (~take & (ml_int4)best));
-      at = (take & (lanes + (int32_t)(r * g->w + c + b))) | (~take & at);
-    }
+/* The best so far of four windows, and how far behind its window's first element it lies. */
+typedef struct best_four {
+  ml_vec4 value;
+  ml_int4 offset;
+} best_four;
+
+/* v, at `offset`, takes the place of what is not as great, unless that is a NaN. */
+static inline best_four better(best_four b, ml_vec4 v, int32_t offset) {
+  const ml_int4 take = ~(ml_int4)(v <= b.value) & (ml_int4)(b.value == b.value);
+  return (best_four){(ml_vec4)((take & (ml_int4)v) | (~take & (ml_int4)b.value)),
+                     (take & ((ml_int4){0} + offset)) | (~take & b.offset)};
+}
+
+/* Four windows of kh x kw whose first begins at x, element `first` of a plane of rows of w. kh, kw and step are
+ * constants where that is worth it. */
+static inline __attribute__((always_inline)) void max_four(float *y, int32_t *index, const float *x, int64_t w,
+                                                           int32_t first, int64_t kh, int64_t kw, int64_t step) {
+  best_four best = {load_steps(x, step), {0}};
+  for (int64_t r = 0; r < kh; r++) {
+    for (int64_t b = r == 0; b < kw; b++) best = better(best, load_steps(x + r * w + b, step), (int32_t)(r * w + b));
   }
-  ml_vec4_store(y, best);
-  if (index) memcpy(index, &at, sizeof at);
+  ml_vec4_store(y, best.value);
+  if (!index) return;
+  const int32_t s = (int32_t)step;
+  best.offset += (ml_int4){0, s, 2 * s, 3 * s} + first;
+  memcpy(index, &best.offset, sizeof best.offset);
+}
+
+static inline __attribute__((always_inline)) void max_fours(const pooling *p, float *y, int32_t *index, const float *x,
+                                                            span rows, int64_t c, int64_t kw, int64_t step) {
+  const int64_t w = p->g.w, first = rows.begin * w + c, kh = rows.end - rows.begin;
+  if (kh == kw) {
+    max_four(y, index, x + first, w, (int32_t)first, kw, kw, step);
+  } else {
+    max_four(y, index, x + first, w, (int32_t)first, kh, kw, step);
+  }
+}
+
+/* Four windows whose first begins in column c. */
+static void max_any_four(const pooling *p, float *y, int32_t *index, const float *x, span rows, int64_t c) {
+  const int64_t kw = p->g.kw;
+  if (p->g.stride_w == 1) {
+    max_fours(p, y, index, x, rows, c, kw, 1);
+  } else if (kw == 2) {
+    max_fours(p, y, index, x, rows, c, 2, 2);
+  } else if (kw == 3) {
+    max_fours(p, y, index, x, rows, c, 3, 2);
+  } else {
+    max_fours(p, y, index, x, rows, c, kw, 2);
+  }
 }
 
 static void max_row(const pooling *p, float *y, int32_t *index, const float *x, span rows, span fours) {
@@ -140,11 +173,7 @@ static void max_row(const pooling *p, float *y, int32_t *index, const float *x, 
       continue;
     }
     const int64_t c = first * g->stride_w - g->pad_left;
-    if (g->stride_w == 1) {
-      max_four(y + first, index ? index + first : NULL, x, g, rows, c, 1);
-    } else {
-      max_four(y + first, index ? index + first : NULL, x, g, rows, c, 2);
-    }
+    max_any_four(p, y + first, index ? index + first : NULL, x, rows, c);
     j = first + 4;
   }
 }
@@ -232,18 +261,28 @@ static inline void add_window(float *dx, int64_t w, span rows, span cols, float 
   }
 }
 
-static void mean_dx_row(const pooling *p, float *dx, const float *dy, span rows) {
+/* Four windows two columns wide and apart, the first at dx. */
+static inline void add_four(float *dx, int64_t w, int64_t rows, const float *dy, double whole) {
+  const ml_vec4 v = __builtin_convertvector(__builtin_convertvector(ml_vec4_load(dy), double4) / whole, ml_vec4);
+  const ml_vec4 low = __builtin_shufflevector(v, v, 0, 0, 1, 1), high = __builtin_shufflevector(v, v, 2, 2, 3, 3);
+  for (int64_t r = 0; r < rows; r++, dx += w) {
+    ml_vec4_store(dx, ml_vec4_load(dx) + low);
+    ml_vec4_store(dx + 4, ml_vec4_load(dx + 4) + high);
+  }
+}
+
+static void mean_dx_row(const pooling *p, float *dx, const float *dy, span rows, span fours) {
   const int64_t w = p->g.w, kw = p->g.kw, stride = p->g.stride_w, left = p->g.pad_left, n = p->ow;
   const double whole = count_of(p, rows, (span){0, kw});
+  const bool beside = kw == 2 && stride == 2;
   for (int64_t j = 0; j < n; j++) {
     const int64_t c = j * stride - left;
-    if (!p->adaptive && c >= 0 && c + kw <= w) {
+    if (beside && j >= fours.begin && j < fours.end) {
+      add_four(dx + rows.begin * w + c, w, rows.end - rows.begin, dy + j, whole);
+      j += 3;
+    } else if (!p->adaptive && c >= 0 && c + kw <= w) {
       const float v = (float)((double)dy[j] / whole);
-      if (kw == 2) {
-        add_window(dx, w, rows, (span){c, c + 2}, v);
-      } else {
-        add_window(dx, w, rows, (span){c, c + kw}, v);
-      }
+      add_window(dx, w, rows, (span){c, c + kw}, v);
     } else {
       const span cols = cols_of(p, j);
       add_window(dx, w, rows, cols, (float)((double)dy[j] / count_of(p, rows, cols)));
@@ -254,10 +293,11 @@ static void mean_dx_row(const pooling *p, float *dx, const float *dy, span rows)
 static void mean_dx_planes(void *ctx, int64_t begin, int64_t end) {
   const pooling *p = ctx;
   const int64_t plane = p->g.h * p->g.w;
+  const span fours = fours_of(p);
   for (int64_t n = begin; n < end; n++) {
     float *dx = p->to + n * plane;
     memset(dx, 0, (size_t)plane * sizeof *dx);
-    for (int64_t i = 0; i < p->oh; i++) mean_dx_row(p, dx, p->from + (n * p->oh + i) * p->ow, rows_of(p, i));
+    for (int64_t i = 0; i < p->oh; i++) mean_dx_row(p, dx, p->from + (n * p->oh + i) * p->ow, rows_of(p, i), fours);
   }
 }
 

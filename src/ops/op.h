@@ -14,6 +14,12 @@
 
 #define ML_OP_MAX_INPUTS 8
 
+/* A window that slides over images: its size, its steps, and the padding of the images. */
+typedef struct ml_window2d {
+  int64_t kh, kw, stride_h, stride_w;
+  int64_t pad_top, pad_left, pad_bottom, pad_right;
+} ml_window2d;
+
 /* What an operation is told besides its inputs. Each operation documents the member that it reads. Dimensions here
  * count from 0. */
 typedef union ml_attrs {
@@ -25,7 +31,15 @@ typedef union ml_attrs {
   struct { ml_shape shape; } reshape;
   struct { double smoothing; bool has_weight; } cross_entropy;       /* weight is the third input */
   struct { bool has_weight; } nll;
-  struct { double p; ml_rng rng; } dropout;
+  struct { double p; ml_rng rng; } dropout;                          /* dropout, dropout2d */
+  struct { double std; ml_rng rng; } noise;                          /* gaussian_noise */
+  struct { int ndim; int order[ML_MAX_DIMS]; } permute;              /* y's dimension d is x's order[d] */
+  /* batch_norm: all but `size`; the running tensors (both, or NULL) are only read and, in training, changed while the
+   * operation runs. group_norm: eps, and `size` groups. layer_norm: eps, and `size` trailing dimensions. */
+  struct { double eps, momentum; bool training; int64_t size; ml_tensor *running_mean, *running_var; } norm;
+  struct { ml_window2d window; int64_t groups; } conv2d;             /* the kernel's size is the weight's */
+  struct { ml_window2d window; bool count_padding; } pool2d;
+  struct { int64_t h, w; } size2d;                                   /* of the output: adaptive pooling */
 } ml_attrs;
 
 /* One call. in[] and out are set when forward and backward run. */

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "kernels/gemv.h"
 #include "kernels/kernels.h"
+#include "kernels/norm.h"
 #include "kernels/peak.h"
 #include "kernels/precision.h"
 
@@ -220,6 +221,29 @@ static void run_add_rows(arrays *v) {
 }
 static void run_axpy(arrays *v) { ml_axpy(v->y, v->x, COUNT, 1e-6f); }
 static void run_dropout(arrays *v) { ml_dropout(v->y, v->x, COUNT, 0.5f, ml_rng_make(1, ML_STREAM_DROPOUT)); }
+static void run_noise(arrays *v) { ml_gaussian_noise(v->y, v->x, COUNT, 0.3f, ml_rng_make(1, ML_STREAM_NOISE)); }
+
+/* Rows of features for batch and layer norm; images of 14 x 14 for the rest. */
+static const ml_norm features = {.n = ROWS, .c = COLS, .inner = 1, .groups = 1};
+static const ml_norm images = {.n = COUNT / 3136, .c = 16, .inner = 196, .groups = 4};
+static float moments[3][COLS + ROWS], gradients[2][COLS];
+
+static void norm_forward(arrays *v, const ml_norm *g) {
+  ml_batch_norm_forward(v->y, moments[0], moments[1], moments[2], v->x, g, 1e-5);
+}
+
+static void norm_backward(arrays *v, const ml_norm *g) {
+  ml_batch_norm_backward(v->y, gradients[0], gradients[1], v->z, v->x, moments[0], moments[1], g, false);
+}
+
+static void run_batch_norm(arrays *v) { norm_forward(v, &features); }
+static void run_batch_norm_backward(arrays *v) { norm_backward(v, &features); }
+static void run_batch_norm_2d(arrays *v) { norm_forward(v, &images); }
+static void run_batch_norm_2d_backward(arrays *v) { norm_backward(v, &images); }
+static void run_layer_norm(arrays *v) {
+  ml_group_norm_forward(v->y, moments[0], moments[1], v->x, &features, 1e-5);
+}
+static void run_group_norm(arrays *v) { ml_group_norm_forward(v->y, moments[0], moments[1], v->x, &images, 1e-5); }
 static void run_transpose(arrays *v) { ml_transpose(v->y, v->x, ROWS, COLS); }
 static void run_sum_rows(arrays *v) { ml_reduce_sum(v->y, v->x, ROWS, COLS, 1, 1.0); }
 static void run_sum_columns(arrays *v) { ml_reduce_sum(v->y, v->x, 1, ROWS, COLS, 1.0); }
@@ -240,6 +264,9 @@ static const struct {
 } others[] = {
     {"relu", run_relu}, {"relu backward", run_relu_backward}, {"tanh", run_tanh}, {"gelu", run_gelu}, {"add", run_add},
     {"add rows", run_add_rows}, {"axpy", run_axpy}, {"dropout", run_dropout}, {"transpose", run_transpose},
+    {"gaussian noise", run_noise}, {"batch norm", run_batch_norm}, {"batch norm backward", run_batch_norm_backward},
+    {"batch norm 2d", run_batch_norm_2d}, {"batch norm 2d backward", run_batch_norm_2d_backward},
+    {"layer norm", run_layer_norm}, {"group norm", run_group_norm},
     {"sum rows", run_sum_rows}, {"sum columns", run_sum_columns}, {"max rows", run_max_rows},
     {"sum of squares", run_sum_squares}, {"count non-finite", run_nonfinite}, {"softmax, 10 classes", run_softmax},
     {"log softmax, 10 classes", run_log_softmax}, {"gather (one thread)", run_gather},

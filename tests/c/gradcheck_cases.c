@@ -14,7 +14,22 @@
 #define ALONG(dim_) {.along = {.dim = dim_}}
 #define CROSS(smoothing_, weight_) {.cross_entropy = {.smoothing = smoothing_, .has_weight = weight_}}
 #define DROPOUT(p_) {.dropout = {.p = p_, .rng = {.seed = 7, .stream = ML_STREAM_DROPOUT, .step = 3}}}
+#define NORM(training_) {.norm = {.eps = 1e-3, .momentum = 0.1, .training = training_}}
+#define GROUPS(size_) {.norm = {.eps = 1e-3, .size = size_}}
+#define NOISE(std_) {.noise = {.std = std_, .rng = {.seed = 7, .stream = ML_STREAM_NOISE, .step = 3}}}
+#define PERMUTE(a, b, c) {.permute = {3, {a, b, c}}}
+#define CONV(stride_, top, left, bottom, right, groups_) \
+  {.conv2d = {.window = {0, 0, stride_, stride_, top, left, bottom, right}, .groups = groups_}}
+#define POOL(kernel, stride_, pad, count) \
+  {.pool2d = {.window = {kernel, kernel, stride_, stride_, pad, pad, pad, pad}, .count_padding = count}}
 #define NONE {{0}}
+
+/* Running statistics of three channels, for batch norm outside training. */
+static float running_values[] = {0.385f, -1.2f, 0.7f, 2.385f, 0.9f, 1.7f};
+static ml_storage running_storage = {.refs = 1, .bytes = sizeof running_values, .data = running_values};
+static ml_tensor running_mean = {.refs = 1, .shape = D1(3), .storage = &running_storage, .f32 = running_values};
+static ml_tensor running_var = {.refs = 1, .shape = D1(3), .storage = &running_storage, .f32 = running_values + 3};
+#define RUNNING {.norm = {.eps = 1e-3, .running_mean = &running_mean, .running_var = &running_var}}
 
 const gradcheck_case gradcheck_cases[] = {
     {"neg", "matrix", NONE, 1, {{GC_SMOOTH, D2(3, 7), 0}}},
@@ -110,6 +125,61 @@ const gradcheck_case gradcheck_cases[] = {
     {"dropout", "p 0.385", DROPOUT(0.385), 1, {{GC_SMOOTH, D2(5, 7), 0}}},
     {"dropout", "p 0", DROPOUT(0.0), 1, {{GC_SMOOTH, D2(3, 5), 0}}},
     {"dropout", "p 1", DROPOUT(1.0), 1, {{GC_SMOOTH, D2(3, 5), 0}}},
+
+    {"dropout2d", "p 0.385", DROPOUT(0.385), 1, {{GC_SMOOTH, D4(3, 5, 2, 3), 0}}},
+    {"dropout2d", "p 0", DROPOUT(0.0), 1, {{GC_SMOOTH, D3(3, 2, 3), 0}}},
+    {"dropout2d", "p 1", DROPOUT(1.0), 1, {{GC_SMOOTH, D2(3, 5), 0}}},
+    {"gaussian_noise", "matrix", NOISE(0.385), 1, {{GC_SMOOTH, D2(5, 7), 0}}},
+    {"batch_norm", "rows", NORM(true), 3, {{GC_SMOOTH, D2(7, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"batch_norm", "images", NORM(true), 3,
+     {{GC_SMOOTH, D4(3, 3, 2, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"batch_norm", "without parameters", NORM(true), 1, {{GC_SMOOTH, D2(7, 3), 0}}},
+    {"batch_norm", "by running statistics", RUNNING, 3,
+     {{GC_SMOOTH, D4(3, 3, 2, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"batch_norm_relu", "rows", NORM(true), 3,
+     {{GC_SMOOTH, D2(7, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"batch_norm_relu", "images", NORM(true), 3,
+     {{GC_SMOOTH, D4(3, 3, 2, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"batch_norm_relu", "by running statistics", RUNNING, 3,
+     {{GC_SMOOTH, D4(3, 3, 1, 3), 0}, {GC_SMOOTH, D1(3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"group_norm", "images", GROUPS(2), 3,
+     {{GC_SMOOTH, D4(3, 4, 2, 3), 0}, {GC_SMOOTH, D1(4), 0}, {GC_SMOOTH, D1(4), 0}}},
+    {"group_norm", "rows", GROUPS(2), 3, {{GC_SMOOTH, D2(3, 10), 0}, {GC_SMOOTH, D1(10), 0}, {GC_SMOOTH, D1(10), 0}}},
+    {"group_norm", "without parameters", GROUPS(1), 1, {{GC_SMOOTH, D3(3, 4, 3), 0}}},
+    {"layer_norm", "rows", GROUPS(1), 3, {{GC_SMOOTH, D2(5, 7), 0}, {GC_SMOOTH, D1(7), 0}, {GC_SMOOTH, D1(7), 0}}},
+    {"layer_norm", "two dimensions", GROUPS(2), 3,
+     {{GC_SMOOTH, D3(3, 2, 5), 0}, {GC_SMOOTH, D2(2, 5), 0}, {GC_SMOOTH, D2(2, 5), 0}}},
+    {"layer_norm", "without parameters", GROUPS(1), 1, {{GC_SMOOTH, D3(3, 2, 7), 0}}},
+    {"prelu", "one weight", NONE, 2, {{GC_NONZERO, D3(3, 2, 5), 0}, {GC_SMOOTH, D1(1), 0}}},
+    {"prelu", "channels", NONE, 2, {{GC_NONZERO, D3(3, 2, 5), 0}, {GC_SMOOTH, D1(2), 0}}},
+    {"prelu", "features", NONE, 2, {{GC_NONZERO, D2(3, 5), 0}, {GC_SMOOTH, D1(5), 0}}},
+    {"permute", "last to first", PERMUTE(2, 0, 1), 1, {{GC_SMOOTH, D3(3, 2, 5), 0}}},
+    {"permute", "two swapped", PERMUTE(0, 2, 1), 1, {{GC_SMOOTH, D3(3, 2, 5), 0}}},
+
+    {"conv2d", "with bias", CONV(1, 0, 0, 0, 0, 1), 3,
+     {{GC_SMOOTH, D4(2, 2, 5, 3), 0}, {GC_SMOOTH, D4(3, 2, 3, 2), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"conv2d", "padded unevenly", CONV(1, 1, 0, 2, 1, 1), 2,
+     {{GC_SMOOTH, D4(1, 3, 3, 5), 0}, {GC_SMOOTH, D4(2, 3, 3, 3), 0}}},
+    {"conv2d", "in strides", CONV(2, 1, 1, 1, 1, 1), 3,
+     {{GC_SMOOTH, D4(2, 1, 7, 5), 0}, {GC_SMOOTH, D4(5, 1, 3, 3), 0}, {GC_SMOOTH, D1(5), 0}}},
+    {"conv2d", "in groups", CONV(1, 1, 1, 1, 1, 2), 3,
+     {{GC_SMOOTH, D4(1, 4, 3, 5), 0}, {GC_SMOOTH, D4(6, 2, 3, 3), 0}, {GC_SMOOTH, D1(6), 0}}},
+    {"conv2d", "depthwise", CONV(1, 1, 1, 1, 1, 3), 3,
+     {{GC_SMOOTH, D4(2, 3, 5, 3), 0}, {GC_SMOOTH, D4(3, 1, 3, 3), 0}, {GC_SMOOTH, D1(3), 0}}},
+    {"conv2d", "without channels", CONV(1, 0, 0, 0, 0, 1), 2,
+     {{GC_SMOOTH, D3(2, 5, 7), 0}, {GC_SMOOTH, D4(3, 1, 2, 3), 0}}},
+    {"conv2d_relu", "all positive", CONV(1, 1, 1, 1, 1, 1), 3,
+     {{GC_POSITIVE, D4(2, 2, 3, 5), 0}, {GC_POSITIVE, D4(3, 2, 3, 3), 0}, {GC_POSITIVE, D1(3), 0}}},
+    {"conv2d_relu", "either sign", CONV(1, 0, 0, 0, 0, 1), 2,
+     {{GC_DISTINCT, D4(2, 1, 3, 5), 0}, {GC_NONZERO, D4(3, 1, 1, 1), 0}}},
+    {"max_pool2d", "side by side", POOL(2, 2, 0, true), 1, {{GC_DISTINCT, D4(2, 3, 5, 7), 0}}},
+    {"max_pool2d", "overlapping", POOL(3, 2, 1, true), 1, {{GC_DISTINCT, D4(1, 3, 5, 7), 0}}},
+    {"max_pool2d", "without channels", POOL(2, 1, 0, true), 1, {{GC_DISTINCT, D3(2, 5, 3), 0}}},
+    {"avg_pool2d", "side by side", POOL(2, 2, 0, true), 1, {{GC_SMOOTH, D4(2, 3, 5, 7), 0}}},
+    {"avg_pool2d", "padding counts", POOL(3, 2, 1, true), 1, {{GC_SMOOTH, D4(1, 3, 5, 7), 0}}},
+    {"avg_pool2d", "it does not", POOL(3, 2, 1, false), 1, {{GC_SMOOTH, D4(1, 3, 5, 7), 0}}},
+    {"adaptive_avg_pool2d", "uneven bins", {.size2d = {2, 3}}, 1, {{GC_SMOOTH, D4(1, 2, 5, 7), 0}}},
+    {"adaptive_avg_pool2d", "one bin", {.size2d = {1, 1}}, 1, {{GC_SMOOTH, D4(2, 3, 5, 3), 0}}},
 };
 
 const size_t gradcheck_case_count = sizeof gradcheck_cases / sizeof *gradcheck_cases;

@@ -33,6 +33,16 @@ mistake "a learning rate that is negative" "lr" 'e.optimizer = optim.SGD { lr = 
 mistake "fewer outputs than classes" "10 classes" 'e.model = nn.Sequential { nn.Flatten(), nn.Linear(9) }'
 mistake "a layer of another size" "expects 100 inputs but receives 784 .*nn.Flatten" \
   'e.model = nn.Sequential { nn.Flatten(), nn.Linear(100, 10) }'
+mistake "a kernel larger than its input" "Conv2d.8, 5. expects images of at least 5x5 but receives 4x4 .8x4x4 from nn.MaxPool2d, line" \
+  'e.model = nn.Sequential { nn.Conv2d(8, 5), nn.MaxPool2d(6), nn.Conv2d(8, 5) }'
+mistake "groups that do not divide" "groups is 3, which does not divide 8 output channels" \
+  'e.model = nn.Sequential { nn.Conv2d(8, 3, { groups = 3 }) }'
+mistake "groups that the channels are no multiple of" "expects a multiple of 4 channels, its groups, but receives 1 " \
+  'e.model = nn.Sequential { nn.Conv2d(8, 3, { groups = 4 }) }'
+mistake "channels that do not fit" "expects 3 channels but receives 1 .*write nn.Conv2d.8, 3. to infer it" \
+  'e.model = nn.Sequential { nn.Conv2d(3, 8, 3) }'
+mistake "a stride of 0" "stride is 0; expected a whole number >= 1" 'e.model = nn.Conv2d(8, 3, { stride = 0 })'
+mistake "a misspelt padding" "padding is 'sane'; .*did you mean 'same'" 'e.model = nn.Conv2d(8, 3, { padding = "sane" })'
 mistake "tensors that do not fit" "matmul.*2x3.*4x5" 'ml.zeros(2, 3):matmul(ml.zeros(4, 5))'
 mistake "an unknown normalisation" "normalise" 'e.data = ml.data.digits { n = 16, normalise = "nice" }'
 mistake "an error of the user's" "my own mistake" 'error("my own mistake")'

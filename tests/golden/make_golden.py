@@ -144,8 +144,108 @@ def optim():
     return dict(x=x, labels=labels, params=start, cases=cases)
 
 
+def buffers(module):
+    return {name: t.clone() for name, t in module.named_buffers()}
+
+
+def pass_through(module, x, dy):
+    """One forward and backward: the output, and the gradients of x and of the parameters."""
+    x = x.clone().requires_grad_()
+    module.zero_grad()
+    y = module(x)
+    y.backward(dy)
+    return dict(y=y, dx=x.grad.clone(), gradients={name: p.grad.clone() for name, p in module.named_parameters()})
+
+
+NORMS = (
+    ("BatchNorm1d", (5,), dict(), (6, 5)),
+    ("BatchNorm1d", (3,), dict(), (2, 3, 4)),
+    ("BatchNorm1d", (3,), dict(affine=False, eps=1e-3), (4, 3)),
+    ("BatchNorm2d", (3,), dict(), (2, 3, 3, 5)),
+    ("BatchNorm2d", (2,), dict(momentum=0.3, eps=1e-2), (3, 2, 1, 2)),
+    ("BatchNorm2d", (2,), dict(momentum=None), (3, 2, 2, 2)),
+    ("BatchNorm2d", (2,), dict(track_running_stats=False), (3, 2, 2, 2)),
+    ("LayerNorm", (7,), dict(), (4, 7)),
+    ("LayerNorm", ((3, 5),), dict(eps=1e-3), (2, 3, 5)),
+    ("LayerNorm", (5,), dict(elementwise_affine=False), (2, 3, 5)),
+    ("GroupNorm", (2, 4), dict(), (3, 4, 2, 3)),
+    ("GroupNorm", (3, 6), dict(), (4, 6)),
+    ("GroupNorm", (1, 3), dict(affine=False, eps=1e-3), (2, 3, 4)),
+    ("PReLU", (), dict(), (4, 5)),
+    ("PReLU", (3,), dict(), (2, 3, 2, 2)),
+    ("PReLU", (5,), dict(init=-0.1), (4, 5)),
+)
+
+
+def norms():
+    cases = []
+    for kind, args, options, size in NORMS:
+        module = getattr(nn, kind)(*args, **options)
+        for p in module.parameters():
+            with torch.no_grad():
+                p.copy_(torch.randn(p.shape) + 0.5)
+        case = dict(kind=kind, size=list(size), args=[list(a) if isinstance(a, tuple) else a for a in args])
+        case["options"] = {k: "cumulative" if v is None else v for k, v in options.items()}
+        case.update(params=state(module), steps=[])
+        for training in (True, True, False) if kind.startswith("Batch") else (True,):
+            module.train(training)
+            x, dy = torch.randn(size) * 1.5 + 0.3, torch.randn(size)
+            step = dict(training=training, x=x, dy=dy, **pass_through(module, x, dy))
+            case["steps"].append(dict(step, buffers=buffers(module)))
+        cases.append(case)
+    return cases
+
+
+CONVOLUTIONS = (
+    # name, x, w, stride, padding, groups
+    ("plain", (2, 3, 5, 4), (4, 3, 3, 2), 1, 0, 1),
+    ("strides and padding", (1, 2, 7, 5), (3, 2, 3, 3), (2, 1), (1, 2), 1),
+    ("same, an even kernel", (2, 1, 4, 5), (2, 1, 2, 4), 1, "same", 1),
+    ("valid", (1, 2, 4, 4), (2, 2, 3, 3), 1, "valid", 1),
+    ("groups", (1, 4, 4, 5), (6, 2, 3, 3), 1, 1, 2),
+    ("depthwise", (2, 3, 5, 5), (3, 1, 3, 3), 2, 1, 3),
+)
+
+
+def conv2d():
+    torch.manual_seed(21)
+    cases = []
+    for name, x_size, w_size, stride, padding, groups in CONVOLUTIONS:
+        x, w, b = leaf(*x_size), leaf(*w_size), leaf(w_size[0])
+        y = F.conv2d(x, w, b, stride, padding, 1, groups)
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        options = dict(stride=stride, padding=padding, groups=groups)
+        cases.append(dict(options, name=name, x=x, w=w, b=b, y=y, dy=dy, dx=x.grad, dw=w.grad, db=b.grad))
+    return cases
+
+
+POOLINGS = (
+    # layer, x, PyTorch's arguments
+    ("MaxPool2d", (2, 2, 4, 6), dict(kernel_size=2)),
+    ("MaxPool2d", (1, 2, 5, 7), dict(kernel_size=(3, 2), stride=(2, 1), padding=(1, 0))),
+    ("AvgPool2d", (2, 2, 4, 6), dict(kernel_size=2)),
+    ("AvgPool2d", (1, 2, 5, 7), dict(kernel_size=3, stride=2, padding=1)),
+    ("AvgPool2d", (1, 2, 5, 7), dict(kernel_size=(3, 2), stride=2, padding=1, count_include_pad=False)),
+    ("AdaptiveAvgPool2d", (2, 2, 4, 5), dict(output_size=1)),
+    ("AdaptiveAvgPool2d", (1, 2, 5, 7), dict(output_size=(3, 4))),
+)
+
+
+def pooling():
+    torch.manual_seed(22)
+    cases = []
+    for layer, size, options in POOLINGS:
+        x = leaf(*size)
+        y = getattr(nn, layer)(**options)(x)
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        cases.append(dict(layer=layer, options=options, x=x, y=y, dy=dy, dx=x.grad))
+    return cases
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(20)
-    for make in (linear, cross_entropy, mlp, optim):
+    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling):
         write(make.__name__, make())

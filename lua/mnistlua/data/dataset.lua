@@ -4,6 +4,7 @@
 -- training part where it is used as a dataset (#b, b[i], b:batches{}); what cuts or reorders the training part
 -- (b:subset(), b:shuffled(), b:split{}) gives a bundle that keeps the other parts.
 local core = require "mnistlua.core"
+local augment = require "mnistlua.data.augment"
 local context = require "mnistlua.context"
 local options = require "mnistlua.options"
 
@@ -72,6 +73,12 @@ end
 --- The same samples in an order drawn from the seed (the run's, if none is given).
 function Dataset:shuffled(seed) return wrap(self.core:shuffled(seed or context.seed), self) end
 
+--- The same pictures, each moved so that the centre of mass of its ink is in the middle. A data set of its own.
+function Dataset:centre() return wrap(core.straightened(self.core, false), self) end
+
+--- The same pictures centred and with the slant of the writing taken out, by moments. A data set of its own.
+function Dataset:deskew() return wrap(core.straightened(self.core, true), self) end
+
 local function part_size(d, what, given)
   local size = given
   if math.type(size) == "float" and size < 1 then size = math.floor(size * #d + 0.5) end
@@ -104,24 +111,38 @@ function Dataset:split(given)
   }
 end
 
---- A loader over this dataset: `batch` samples at a time ("all" for the whole set), normalised.
+local function check_augment(d, given)
+  if given == nil then return nil end
+  if not augment.is_augment(given) then
+    options.fail(("%s:batches: augment: expected ml.augment { ... }, got %s"):format(d.name, options.show(given)))
+  end
+  return given:core_options(d)
+end
+
+--- A loader over this dataset: `batch` samples at a time ("all" for the whole set), augmented, normalised.
 function Dataset:loader(given)
   local o = options.read("Dataset:batches", given or {}, {
     batch = { default = 128 }, shuffle = { default = false, type = "boolean" },
     drop_last = { default = false, type = "boolean" }, seed = { default = context.seed, type = "number" },
-    epoch = { default = 1, type = "number" },
+    epoch = { default = 1, type = "number" }, augment = {},
   })
   if o.batch == "all" then o.batch = #self end
-  return core.loader(self.core, {
+  local loader = core.loader(self.core, {
     batch = o.batch, shuffle = o.shuffle, drop_last = o.drop_last, seed = o.seed,
-    mean = self.normalise[1], std = self.normalise[2],
-  }), o
+    mean = self.normalise[1], std = self.normalise[2], augment = check_augment(self, o.augment),
+  })
+  if o.augment and type(o.augment.strength) == "number" then loader:strength(o.augment.strength) end
+  return loader, o
 end
 
 --- Iterates over one pass: `for x, y in data:batches { batch = 128, shuffle = true } do`. x is f32 [b, ...],
---- normalised; y is i32 [b]. Options: batch (128), shuffle (false), drop_last (false), seed (the run's), epoch (1).
+--- normalised; y is i32 [b]. Options: batch (128), shuffle (false), drop_last (false), seed (the run's), epoch (1),
+--- augment (an ml.augment; where it mixes samples, y is f32 [b, classes], the labels' probabilities).
 function Dataset:batches(given)
   local loader, o = self:loader(given)
+  if o.augment and type(o.augment.strength) == "function" then
+    options.fail(self.name .. ":batches: augment: its strength is a schedule, which only ml.experiment follows")
+  end
   loader:start(o.epoch, 1)
   return function() return loader:next() end
 end
@@ -139,6 +160,21 @@ end
 
 --- The bundle with a part of its training samples, chosen as Dataset:subset does; val and test stay as they are.
 function Bundle:subset(...) return with_train(self, self.train:subset(...)) end
+
+-- The bundle with every part changed by a method of Dataset.
+local function each_part(method)
+  return function(self)
+    local parts = { name = self.name }
+    for _, part in ipairs { "train", "val", "test" } do
+      local d = rawget(self, part)
+      parts[part] = d and Dataset[method](d)
+    end
+    return m.bundle(parts)
+  end
+end
+
+--- All parts, as Dataset:centre and Dataset:deskew change them.
+Bundle.centre, Bundle.deskew = each_part "centre", each_part "deskew"
 
 --- The bundle with its training samples in an order drawn from the seed; val and test stay as they are.
 function Bundle:shuffled(seed) return with_train(self, self.train:shuffled(seed)) end

@@ -10,13 +10,18 @@ local m = {
   init       = require("mnistlua.nn.initializers").public,
 
   Linear     = require "mnistlua.nn.linear",
+  Conv2d     = require "mnistlua.nn.conv",
   Flatten    = require "mnistlua.nn.flatten",
   Identity   = require "mnistlua.nn.identity",
   Dropout    = require "mnistlua.nn.dropout",
+  PReLU      = require "mnistlua.nn.prelu",
+  Maxout     = require "mnistlua.nn.maxout",
+  Embedding  = require "mnistlua.nn.embedding",
+  Residual   = require "mnistlua.nn.residual",
 }
 
 -- Files that define several classes.
-for _, file in ipairs { "activations", "losses" } do
+for _, file in ipairs { "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "reorder" } do
   for name, class in pairs(require("mnistlua.nn." .. file)) do m[name] = class end
 end
 

@@ -5,7 +5,8 @@
 --
 -- model[1] is the first layer, #model their number; in state-dict keys layers count from 0, as PyTorch's do.
 --
--- Neighbours that can be computed at once (nn.Linear and nn.ReLU) are; the result is the same, bit for bit.
+-- Neighbours that can be computed at once (nn.Linear, nn.Conv2d or batch norm, and nn.ReLU) are; the result is the same,
+-- bit for bit.
 local flow = require "mnistlua.nn.flow"
 local ModuleList = require "mnistlua.nn.module_list"
 
@@ -23,7 +24,8 @@ function Sequential:forward(x)
     local layer, following = list[i], list[i + 1]
     local fused = fusion(layer, following, x)
     if fused then
-      x = flow.leave(following, true, flow.leave(layer, false, fused(layer, x)))
+      local handed_on = layer.transparent and flow.is_last(x)
+      x = flow.leave(following, true, flow.leave(layer, handed_on, fused(layer, x)))
       i = i + 2
     else
       x = layer(x)

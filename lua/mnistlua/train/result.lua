@@ -35,6 +35,15 @@ local function show_part(result, part)
   line(part .. " accuracy", "%s%s   loss %s", progress.percent(acc), errors, progress.loss(loss))
 end
 
+-- Beside the test accuracy, never in its place.
+local function show_views(result)
+  local acc = result["test.views.acc"]
+  if not acc then return end
+  line(("with %d views"):format(result["test.views"]), "%s  (%s errors of %s)   loss %s", progress.percent(acc),
+    progress.thousands(result["test.views.errors"]), progress.thousands(result["test.count"]),
+    progress.loss(result["test.views.loss"]))
+end
+
 --- Prints the result on stdout: readable lines, or with `as_json` one JSON object.
 function m.show(result, run, as_json)
   if as_json then
@@ -44,6 +53,7 @@ function m.show(result, run, as_json)
   show_part(result, "train")
   show_part(result, "val")
   show_part(result, "test")
+  show_views(result)
   line("trained", "%d steps in %s (%s images/s)%s", result.steps, progress.duration(result.train_seconds),
     progress.thousands(result.images_per_s), result.stopped and "; " .. core.escape(result.stopped) or "")
   line("data", "%s", core.escape(tostring(run.data)))

@@ -6,6 +6,7 @@ local events = require "mnistlua.train.events"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local sched = require "mnistlua.sched"
+local tta = require "mnistlua.tta"
 
 local Run = {}
 
@@ -35,7 +36,9 @@ function Run.new(experiment, given)
   for name, method in pairs(Run) do self[name] = method end
   setmetatable(self, strict)
   for _, name in ipairs(e.metrics or {}) do self.wants_grad_norm = self.wants_grad_norm or name == "grad_norm" end
-  self.loader = e.data.train:loader { batch = e.batch, shuffle = e.shuffle, drop_last = e.drop_last, seed = given.seed }
+  self.loader = e.data.train:loader {
+    batch = e.batch, shuffle = e.shuffle, drop_last = e.drop_last, seed = given.seed, augment = e.augment,
+  }
   self.steps_per_epoch = self.loader:steps()
   if self.steps_per_epoch == 0 then
     options.fail(("ml.experiment: drop_last leaves no batch: %d training images are fewer than batch = %d"):format(
@@ -83,11 +86,23 @@ function Run:seconds_left()
   return self:seconds() / self.step * (self.total_steps - self.step)
 end
 
+-- Sets how strongly the batch of this step (0 is the first) is augmented, which the loader begins one step ahead.
+local function follow_strength(self, step)
+  local augment = self.experiment.augment
+  if not augment or type(augment.strength) ~= "function" or step >= self.total_steps then return end
+  local per_epoch = self.steps_per_epoch
+  self.loader:strength(augment:strength_at(step, step / self.total_steps, {
+    epoch = step // per_epoch, epoch_progress = step % per_epoch / per_epoch, steps_per_epoch = per_epoch,
+    total_steps = self.total_steps,
+  }))
+end
+
 function Run:begin_epoch()
   self.epoch = self.epoch + 1
   self.step_in_epoch, self.epoch_progress = 0, 0
   self.board:turn()
   self.model:train()
+  follow_strength(self, self.step)
   self.loader:start(self.epoch, 1)
   self:emit "epoch_start"
 end
@@ -105,6 +120,7 @@ function Run:begin_step()
   self.step_started = core.clock()
   self.batch_x = false
   core.step_begin(self.epoch, self.step_in_epoch + 1)
+  follow_strength(self, self.step + 1)
   local x, y = self.loader:next()
   if not x then return nil end
   self.progress = self.step / self.total_steps
@@ -256,26 +272,33 @@ end
 -- ---- evaluation ----
 
 --- Loss, accuracy and number of errors of the model, as it is now and without dropout, over a whole dataset. Draws no
---- random number and leaves the training mode as it was. Outputs that are no numbers have no accuracy.
-function Run:evaluate(d)
+--- random number and leaves the training mode as it was. Outputs that are no numbers have no accuracy. Options:
+--- `model`, another one (an ml.ensemble); `views`, an ml.tta, whose mean prediction takes the place of the model's own.
+function Run:evaluate(d, given)
   if not dataset.is_dataset(d) then
     options.fail("run:evaluate: expected a dataset such as run.data.test, got " .. options.show(d))
   end
+  local o = options.read("run:evaluate", given, { model = { type = "module", default = self.model }, views = {} })
+  if o.views ~= nil and not tta.is_views(o.views) then
+    options.fail("run:evaluate: views: expected ml.tta { ... }, got " .. options.show(o.views))
+  end
+  local model, background = o.model, -d.normalise[1] / d.normalise[2]
+  local function predict(x) return o.views and o.views(model, x, background) or model(x) end
   local loader = self.eval_loaders[d] or d:loader { batch = self.experiment.eval_batch }
   self.eval_loaders[d] = loader
-  local training, recording = self.model.training, core.recording(false)
-  self.model:eval()
+  local training, recording = model.training, core.recording(false)
+  model:eval()
   local sums = metrics.means()
   loader:start(1, 1)
   for x, y in loader.next, loader do
     core.scope(function()
-      local output = self.model(x)
+      local output = predict(x)
       sums:add("loss", self.loss(output, y):item(), #y)
       if self:is_classification(output, y) then sums:add("acc", core.count_correct(output, y) / #y, #y) end
     end)
   end
   core.recording(recording)
-  if training then self.model:train() end
+  if training then model:train() end
   local loss, acc = sums:get "loss", sums:get "acc"
   if loss ~= loss then acc = nil end
   return { loss = loss, acc = acc, errors = acc and math.floor((1 - acc) * #d + 0.5), count = #d }
@@ -295,6 +318,12 @@ function Run:final_test()
   if not rawget(self.data, "test") then return nil end
   if self.tested and self.tested.step == self.step then return self.tested.result end
   return self:evaluate_part "test"
+end
+
+--- The test result with the experiment's views (ml.tta), or nil without them.
+function Run:final_views()
+  local views = self.experiment.views
+  return views and rawget(self.data, "test") and self:evaluate(self.data.test, { views = views }) or nil
 end
 
 return Run
