@@ -81,7 +81,7 @@ run: $(TARGET)
 	  ./$(TARGET) configs/mlp512.lua --data digits; fi
 
 check: $(TARGET) $(TESTS)
-	@tests/run --build $(BUILD) --program ./$(TARGET) c lua cli
+	@tests/run $(TEST_OPTIONS) --build $(BUILD) --program ./$(TARGET) c lua cli
 
 check-c: $(TESTS)
 	@tests/run --build $(BUILD) --program ./$(TARGET) c
@@ -92,7 +92,8 @@ check-cli: $(TARGET)
 
 SAN_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan:
-	@$(MAKE) --no-print-directory BUILD=build/asan TARGET=build/asan/mnistlua OPT=-O2 CFLAGS=-g SAN='$(SAN_ADDRESS)' check
+	@$(MAKE) --no-print-directory BUILD=build/asan TARGET=build/asan/mnistlua OPT=-O2 CFLAGS=-g SAN='$(SAN_ADDRESS)' \
+	  TEST_OPTIONS=--once check
 
 check-tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan TARGET=build/tsan/mnistlua OPT=-O1 CFLAGS=-g SAN=-fsanitize=thread check-c

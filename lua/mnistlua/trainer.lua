@@ -27,11 +27,22 @@ local function check_labels(experiment)
   end
 end
 
+-- Tells the layers how few samples a step may have: batch normalisation cannot do with one.
+local function check_batch(experiment)
+  local count, batch = #experiment.data.train, experiment.batch
+  local left = count % batch
+  local smallest = (experiment.drop_last or left == 0) and batch or left
+  for _, module in ipairs(experiment.model:modules()) do
+    if module.check_batch then module:check_batch(smallest) end
+  end
+end
+
 --- Makes everything ready that can be ready before the first step, so that mistakes are told there: weights for the
 --- data's shape, labels that fit the outputs, the optimizer's parameters. given: seed. Returns the run.
 function m.prepare(experiment, given)
   experiment.model:build(experiment.data:sample_shape())
   check_labels(experiment)
+  check_batch(experiment)
   if experiment.optimizer then experiment.optimizer:bind(experiment.model) end
   context.pending = nil
   local run = Run.new(experiment, given)

@@ -10,8 +10,8 @@
  * no memory: then ml_gemm is to be called. */
 const float *ml_packed_weight(ml_tensor *w);
 
-/* ml_tensor_changed(w), for an update that is about to begin. True if the packed copy can follow it: then *refresh is to
- * be run over all of w, piece by piece as its values are written, and the copy is good again. */
+/* ml_tensor_changed(w), for an update that is about to begin. True if the packed copy can follow it: then *refresh is
+ * to be run over all of w, piece by piece as its values are written, and the copy is good again. */
 bool ml_packed_weight_update(ml_tensor *w, ml_refresh *refresh);
 
 #endif

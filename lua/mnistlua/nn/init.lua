@@ -21,7 +21,9 @@ local m = {
 }
 
 -- Files that define several classes.
-for _, file in ipairs { "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "reorder" } do
+for _, file in ipairs {
+  "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "reorder",
+} do
   for name, class in pairs(require("mnistlua.nn." .. file)) do m[name] = class end
 end
 

@@ -5,8 +5,8 @@
 --
 -- model[1] is the first layer, #model their number; in state-dict keys layers count from 0, as PyTorch's do.
 --
--- Neighbours that can be computed at once (nn.Linear, nn.Conv2d or batch norm, and nn.ReLU) are; the result is the same,
--- bit for bit.
+-- Neighbours that can be computed at once (nn.Linear, nn.Conv2d or batch norm, and nn.ReLU) are; the result is the
+-- same, bit for bit.
 local flow = require "mnistlua.nn.flow"
 local ModuleList = require "mnistlua.nn.module_list"
 
