@@ -8,6 +8,7 @@ local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local precision = require "mnistlua.precision"
 local sched = require "mnistlua.sched"
+local step_options = require "mnistlua.train.step_options"
 local tta = require "mnistlua.tta"
 
 local m = {}
@@ -29,6 +30,7 @@ local spec = {
   shuffle = { type = "boolean", default = true }, drop_last = { type = "boolean", default = false },
   precision = precision.rule,
   augment = {}, views = {},
+  average = {}, clip = {}, momentum = {}, accumulate = whole(1),
   on = { type = "table" }, callbacks = { type = "table" }, metrics = { type = "table" }, expect = {},
 }
 
@@ -106,6 +108,10 @@ end
 ---   data, model, loss, optimizer   required (the optimizer not where a loop of one's own does without)
 ---   name          of the run's folder ("experiment")
 ---   schedule      a function of ml.sched, or any function(step, progress) -> learning rate
+---   momentum      the same for the optimizer's momentum (the first beta of Adam and its kin)
+---   clip          the greatest norm of the gradients, or { norm = , value = }: the optimizer's clip_norm, clip_value
+---   accumulate    batches (1) whose gradients are added up before the optimizer moves, as one large batch
+---   average       optim.EMA { ... } or optim.SWA { ... }: averaged weights are evaluated and saved
 ---   epochs (10)   or steps, where the run is to end elsewhere
 ---   batch (128)   images per step, or "all"; eval_batch (1000); drop_last (false); shuffle (true)
 ---   augment       ml.augment { ... }: how the training pictures are varied
@@ -123,6 +129,7 @@ function m.new(given)
   check_data(o)
   check_parts(o)
   check_augment(o)
+  step_options.check(o)
   check_sizes(o)
   check_metrics(o)
   o.where = core.where()

@@ -189,6 +189,19 @@ function m.value(schedule, step, progress, info)
     step), place_of(schedule))
 end
 
+--- The same for a momentum.
+function m.momentum_value(schedule, step, progress, info)
+  local value = schedule(step, progress, info)
+  if type(value) == "number" and value >= 0 and value < 1 then return value end
+  options.fail(("the schedule gave %s at step %d; expected a momentum of at least 0 and below 1"):format(
+    options.show(value), step), place_of(schedule))
+end
+
+--- Shows the metrics of an evaluated epoch to a schedule that follows one.
+function m.observe(schedule, metrics)
+  if type(schedule) == "table" and schedule.observe then schedule:observe(metrics) end
+end
+
 -- Raises if a schedule's value at this step is no number.
 local function check_at(f, step, epochs, per_epoch)
   local total = epochs * per_epoch

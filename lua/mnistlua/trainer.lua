@@ -2,6 +2,7 @@
 --
 --   file -> dataset -> loader (shuffle, normalise) -> batch -> model(x) -> loss -> loss:backward()
 --        -> optimizer:step(lr from schedule) -> metrics -> callbacks -> weights on disk -> result
+local averaging = require "mnistlua.train.averaging"
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local options = require "mnistlua.options"
@@ -44,6 +45,7 @@ function m.prepare(experiment, given)
   check_labels(experiment)
   check_batch(experiment)
   if experiment.optimizer then experiment.optimizer:bind(experiment.model) end
+  if experiment.average then experiment.average:bind(experiment.model) end
   context.pending = nil
   local run = Run.new(experiment, given)
   run.precision = precision.of(experiment)
@@ -75,6 +77,7 @@ end
 local function saver(store, progress)
   local last, warned = core.clock(), false
   local function save(run)
+    local _ <close> = averaging.enter(run)
     if not is_finite(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
     local path, problem = store:save_weights(run.model, metadata(run))
     if not path then return nil, problem end
@@ -141,6 +144,7 @@ function m.train(run, given)
   local loop = run.experiment.loop or m.loop
   loop(run)
   run:finish_early()
+  averaging.settle(run)
   given.progress:clear()
   local _, problem = save(run)
   local test, views = run:final_test(), run:final_views()

@@ -122,6 +122,11 @@ const ml_op *l_op(lua_State *L, const char *name);
 /* Lets the Tensor at the top of the stack expire with the innermost scope, if there is one (l_scope.c). */
 void l_scope_add(lua_State *L);
 
+/* ---- parameters (l_optim.c) ---- */
+
+/* The i-th tensor of the list at stack index `list`, which keeps it alive; raises if it is computed, or not f32. */
+ml_tensor *l_parameter(lua_State *L, int list, lua_Integer i);
+
 /* ---- random streams (l_random.c) ---- */
 ml_rng l_dropout_rng(void);
 ml_rng l_noise_rng(void);
@@ -146,6 +151,7 @@ void l_open_ops(lua_State *L);
 void l_open_grad(lua_State *L);
 void l_open_scope(lua_State *L);
 void l_open_optim(lua_State *L);
+void l_open_weights(lua_State *L);
 void l_open_dataset(lua_State *L);
 void l_open_loader(lua_State *L);
 void l_open_augment(lua_State *L);

@@ -15,6 +15,7 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_grad(L);
   l_open_scope(L);
   l_open_optim(L);
+  l_open_weights(L);
   l_open_dataset(L);
   l_open_loader(L);
   l_open_augment(L);

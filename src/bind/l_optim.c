@@ -1,11 +1,9 @@
 /* Optimizer steps over lists of parameters. Everything is checked before the first parameter moves. The learning rate
  * and what follows from it are the script's business: lua/mnistlua/optim. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bind/bind.h"
-#include "kernels/kernels.h"
 #include "ops/packed_weight.h"
 #include "optim/optim.h"
 
@@ -29,7 +27,11 @@ static const struct member {
   { "lr",           offsetof(ml_hyper, lr)           }, { "momentum", offsetof(ml_hyper, momentum) },
   { "weight_decay", offsetof(ml_hyper, weight_decay) }, { "dampening", offsetof(ml_hyper, dampening) },
   { "beta1",        offsetof(ml_hyper, beta1)        }, { "beta2",    offsetof(ml_hyper, beta2)    },
-  { "eps",          offsetof(ml_hyper, eps)          },
+  { "eps",          offsetof(ml_hyper, eps)          }, { "alpha",    offsetof(ml_hyper, alpha)    },
+  { "lr_decay",     offsetof(ml_hyper, lr_decay)     }, { "mu",       offsetof(ml_hyper, mu)       },
+  { "mu_next",      offsetof(ml_hyper, mu_next)      }, { "mu_product", offsetof(ml_hyper, mu_product) },
+  { "average_share", offsetof(ml_hyper, average_share) },
+  { "initial_accumulator_value", offsetof(ml_hyper, initial_accumulator_value) },
 };
 
 /* Reads the value at the top of the stack into the member of this name; false if there is none. */
@@ -38,8 +40,9 @@ static bool read_member(lua_State *L, ml_hyper *h, const char *name) {
     h->step = l_int(L, -1, name, 1, INT64_MAX);
     return true;
   }
-  if (strcmp(name, "nesterov") == 0) {
-    h->nesterov = l_flag(L, -1, name, false);
+  bool *flag = strcmp(name, "nesterov") == 0 ? &h->nesterov : strcmp(name, "centered") == 0 ? &h->centered : NULL;
+  if (flag) {
+    *flag = l_flag(L, -1, name, false);
     return true;
   }
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -54,8 +57,10 @@ static bool read_member(lua_State *L, ml_hyper *h, const char *name) {
 /* One walk over the table, since this runs in every step. Members that are left out are 0, false and, for the step,
  * 1. */
 static ml_hyper read_hyper(lua_State *L, int index) {
-  static const char *const names[] = { "lr",  "momentum", "dampening", "weight_decay", "beta1", "beta2",
-                                       "eps", "nesterov", "step",      NULL };
+  static const char *const names[] = {
+    "lr",      "momentum", "dampening", "weight_decay",  "beta1",    "beta2",  "eps", "nesterov", "step", "alpha",
+    "lr_decay", "mu",      "mu_next",   "mu_product", "average_share", "initial_accumulator_value", "centered", NULL,
+  };
   ml_hyper h = { .step = 1 };
   bool known = lua_istable(L, index) || lua_isnil(L, index);
   if (lua_istable(L, index)) {
@@ -88,8 +93,7 @@ static void refuse_parameter(lua_State *L, const ml_tensor *t, lua_Integer i) {
   l_raise(L, "%s: expected an f32 tensor, got %s", what, ml_dtype_name(t->dtype));
 }
 
-/* The i-th parameter of the list at stack index `list`; the list keeps it alive. */
-static ml_tensor *parameter(lua_State *L, int list, lua_Integer i) {
+ml_tensor *l_parameter(lua_State *L, int list, lua_Integer i) {
   lua_rawgeti(L, list, i);
   ml_tensor *t = l_try_tensor(L, -1);
   if (!t || t->dtype != ML_F32 || t->node) refuse_parameter(L, t, i);
@@ -173,7 +177,7 @@ static void walk(lua_State *L, batch *b, bool run) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = 1; i <= n; i++) {
     ml_tensor *slot[ML_OPTIM_MAX_SLOTS] = { NULL };
-    ml_tensor *w = parameter(L, 2, i);
+    ml_tensor *w = l_parameter(L, 2, i);
     if (!w->grad) continue;
     slots_of(L, slot, b->slots, i, w);
     if (run) move(b, w, slot);
@@ -194,35 +198,9 @@ static int l_optim_step(lua_State *L) {
   return 0;
 }
 
-/* ---- gradients of a list of parameters ---- */
-
-static int l_grad_norm(lua_State *L) {
-  double squares = 0;
-  l_table(L, 1, NULL);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
-  for (lua_Integer i = 1; i <= n; i++) {
-    const ml_tensor *grad = parameter(L, 1, i)->grad;
-    if (grad) squares += ml_sum_squares(grad->f32, ml_tensor_count(grad));
-  }
-  lua_pushnumber(L, sqrt(squares));
-  return 1;
-}
-
-static int l_zero_grad(lua_State *L) {
-  l_table(L, 1, NULL);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
-  for (lua_Integer i = 1; i <= n; i++) {
-    ml_tensor *t = parameter(L, 1, i), *grad = t->grad;
-    t->grad = NULL;
-    ml_tensor_unref(grad);
-  }
-  return 0;
-}
-
 void l_open_optim(lua_State *L) {
   const luaL_Reg functions[] = {
-    { "optim_slots", l_optim_slots }, { "optim_step", l_optim_step }, { "grad_norm", l_grad_norm },
-    { "zero_grad", l_zero_grad },     { NULL, NULL },
+    { "optim_slots", l_optim_slots }, { "optim_step", l_optim_step }, { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

@@ -11,18 +11,11 @@
 
 #include "kernels/update.h"
 #include "optim/kinds.h"
+#include "optim/power.h"
 
 static int adam_slot_count(const ml_hyper *h) {
   (void)h;
   return 2;
-}
-
-/* base^exponent by squaring: libm's pow picks its code by CPU, so its last bit may differ between machines. */
-static double power(double base, int64_t exponent) {
-  double result = 1.0;
-  for (; exponent > 0; exponent >>= 1, base *= base)
-    if (exponent & 1) result *= base;
-  return result;
 }
 
 /* The factors of one step, computed in double and rounded once. w is first multiplied by `shrink`, and `decay` times w
@@ -33,8 +26,8 @@ static ml_adam_factors factors(const ml_hyper *h, double shrink, double decay) {
       .one_minus_beta1 = (float)(1.0 - h->beta1),
       .beta2 = (float)h->beta2,
       .one_minus_beta2 = (float)(1.0 - h->beta2),
-      .step_size = (float)(h->lr / (1.0 - power(h->beta1, h->step))),
-      .root = (float)(1.0 / sqrt(1.0 - power(h->beta2, h->step))),
+      .step_size = (float)(h->lr / (1.0 - ml_optim_power(h->beta1, h->step))),
+      .root = (float)(1.0 / sqrt(1.0 - ml_optim_power(h->beta2, h->step))),
       .eps = (float)h->eps,
       .shrink = (float)shrink,
       .decay = (float)decay,

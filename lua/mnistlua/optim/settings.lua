@@ -1,30 +1,28 @@
--- The optimizers' settings (PyTorch's names, meanings and defaults) and how a script gives them: one list of kinds, one
--- rule per setting. The steps themselves are in src/optim.
+-- The optimizers' settings as a script gives them, by the rules of kinds.lua: reading, checking, and what the core's
+-- optimizers take.
+local kinds = require "mnistlua.optim.kinds"
 local options = require "mnistlua.options"
 
 local m = {}
 
-local function number(default, min) return { type = "number", default = default, min = min } end
+--- The names of a kind's settings that a group can have, sorted.
+function m.names(kind) return options.sorted_keys(kinds[kind].rules) end
 
-local function adam(weight_decay)
-  return {
-    lr = number(1e-3, 0), betas = { type = "table", default = { 0.9, 0.999 } }, eps = number(1e-8, 0),
-    weight_decay = number(weight_decay, 0),
-  }
+-- Whether a kind can clip gradients: not where it evaluates the loss as often as it likes.
+local function clips(kind) return kinds[kind].run == nil end
+
+--- These and what only the whole optimizer has, sorted.
+function m.all_names(kind)
+  local names = m.names(kind)
+  for name in pairs(clips(kind) and kinds.whole or {}) do names[#names + 1] = name end
+  table.sort(names)
+  return names
 end
 
--- Name -> its settings' rules. SGD's learning rate has no default: none suits most problems.
-m.kinds = {
-  SGD = {
-    lr = { type = "number", min = 0, required = true }, momentum = number(0, 0), dampening = number(0),
-    weight_decay = number(0, 0), nesterov = { type = "boolean", default = false },
-  },
-  Adam = adam(0),
-  AdamW = adam(0.01),
-}
+--- Whether a setting is the whole optimizer's.
+function m.is_whole(name) return kinds.whole[name] ~= nil end
 
---- The names of a kind's settings, sorted.
-function m.names(kind) return options.sorted_keys(m.kinds[kind]) end
+local function rule_of(kind, name) return kinds[kind].rules[name] or kinds.whole[name] end
 
 local beta_rule = { type = "number", min = 0, below = 1 }
 
@@ -37,9 +35,13 @@ local function check_betas(what, betas)
   }
 end
 
---- One setting's value, checked; a list of betas is copied.
+local function is_optional(rule) return rule.default == nil and not rule.required end
+
+--- One setting's value, checked; a list of betas is copied. nil takes back one that need not be set.
 function m.check_value(kind, what, name, value)
-  value = options.check(what, name, value, m.kinds[kind][name])
+  local rule = rule_of(kind, name)
+  if value == nil and is_optional(rule) then return nil end
+  value = options.check(what, name, value, rule)
   return name == "betas" and check_betas(what, value) or value
 end
 
@@ -50,14 +52,14 @@ function m.check_lr(kind, what, value)
 end
 
 local function clash(values)
-  return values.nesterov and (values.momentum == 0 or values.dampening ~= 0)
+  return values.nesterov and (values.momentum == 0 or values.dampening and values.dampening ~= 0)
 end
 
 --- Refuses settings that do not go together. Returns them.
 function m.check_together(what, values)
   if clash(values) then
     options.fail(("%s: nesterov needs a momentum above 0 and no dampening, got momentum = %s, dampening = %s"):format(
-      what, values.momentum, values.dampening))
+      what, values.momentum, values.dampening or 0))
   end
   return values
 end
@@ -65,7 +67,7 @@ end
 --- Reads an option table: the settings, and what `extra` rules allow besides.
 function m.read(kind, what, given, extra)
   local spec = {}
-  for name, rule in pairs(m.kinds[kind]) do spec[name] = rule end
+  for _, name in ipairs(m.all_names(kind)) do spec[name] = rule_of(kind, name) end
   for name, rule in pairs(extra) do spec[name] = rule end
   local o = options.read(what, given, spec)
   if o.betas then o.betas = check_betas(what, o.betas) end
@@ -81,25 +83,42 @@ function m.copy(values)
   return copy
 end
 
---- nil if `values` are settings of this kind, complete and in range; otherwise what is wrong, in words.
-function m.problem(kind, values)
+--- Adds what a kind carries from step to step, as it is before the first, to a group's values.
+function m.begin_memory(kind, values)
+  for name, value in pairs(kinds[kind].memory and kinds[kind].memory() or {}) do values[name] = value end
+  return values
+end
+
+local function value_problem(kind, name, value)
+  local rule = rule_of(kind, name)
+  local ok = value == nil and is_optional(rule) or options.accept(rule, value) ~= nil
+  if ok and name == "betas" then
+    ok = options.accept(beta_rule, value[1]) and options.accept(beta_rule, value[2])
+  end
+  if not ok then return ("setting '%s' is %s"):format(name, options.show(value)) end
+end
+
+--- nil if `values` are settings of this kind, complete and in range; otherwise what is wrong, in words. With `grouped`
+--- they are a group's, with its memory.
+function m.problem(kind, values, grouped)
   if type(values) ~= "table" then return "settings are missing" end
-  for _, name in ipairs(m.names(kind)) do
-    local value = values[name]
-    local ok = options.accept(m.kinds[kind][name], value) ~= nil
-    if ok and name == "betas" then
-      ok = options.accept(beta_rule, value[1]) and options.accept(beta_rule, value[2])
-    end
-    if not ok then return ("setting '%s' is %s"):format(name, options.show(value)) end
+  for _, name in ipairs(grouped and m.names(kind) or m.all_names(kind)) do
+    local problem = value_problem(kind, name, values[name])
+    if problem then return problem end
+  end
+  for name, value in pairs(grouped and m.begin_memory(kind, {}) or {}) do
+    if type(values[name]) ~= type(value) then return ("it lacks %s's '%s'"):format(kind, name) end
   end
   if clash(values) then return "nesterov without momentum, or with dampening" end
+  return grouped and kinds[kind].problem and kinds[kind].problem(values) or nil
 end
 
 --- The settings as the core's optimizers take them.
 function m.hyper(values)
   return {
     lr = values.lr, momentum = values.momentum, dampening = values.dampening, nesterov = values.nesterov,
-    weight_decay = values.weight_decay, eps = values.eps,
+    weight_decay = values.weight_decay, eps = values.eps, alpha = values.alpha, centered = values.centered,
+    lr_decay = values.lr_decay, initial_accumulator_value = values.initial_accumulator_value,
     beta1 = values.betas and values.betas[1], beta2 = values.betas and values.betas[2],
   }
 end

@@ -2,6 +2,7 @@
 -- state is checked as a whole before anything is changed, because it may come from a file.
 local core = require "mnistlua.core"
 local options = require "mnistlua.options"
+local Group = require "mnistlua.optim.group"
 local settings = require "mnistlua.optim.settings"
 
 local m = {}
@@ -11,6 +12,7 @@ function m.take(kind, step, values, groups)
   local state = { type = kind, step = step, settings = settings.copy(values), groups = {}, tensors = {} }
   for i, group in ipairs(groups) do
     state.groups[i] = group:settings()
+    if group._kind ~= kind then state.groups[i].kind = group._kind end
     local own = group:tensors()
     table.move(own, 1, #own, #state.tensors + 1, state.tensors)
   end
@@ -31,9 +33,11 @@ end
 
 -- Settings decide which slots there are, so those of the state are asked. Notes the names in `wanted`.
 local function group_problem(kind, group, given, map, wanted)
-  local problem = settings.problem(kind, given)
+  local own = type(given) == "table" and given.kind or kind
+  if own ~= group._kind then return ("a group is of %s where the optimizer's is of %s"):format(own, group._kind) end
+  local problem = settings.problem(own, given, true)
   if problem or type(given.lr_scale) ~= "number" then return problem or "a group lacks its lr_scale" end
-  for _, slot in ipairs(core.optim_slots(kind, settings.hyper(given))) do
+  for _, slot in ipairs(Group.slot_names(own, given)) do
     for i, name in ipairs(group.names) do
       local full = name .. "." .. slot
       wanted[full] = true
@@ -69,7 +73,9 @@ end
 function m.restore(groups, given)
   local map = by_name(given.tensors)
   for i, group in ipairs(groups) do
-    group:restore(settings.copy(given.groups[i]))
+    local values = settings.copy(given.groups[i])
+    values.kind = nil
+    group:restore(values)
     for _, entry in ipairs(group:tensors()) do entry[2]:copy_(map[entry[1]]) end
   end
 end

@@ -1,5 +1,6 @@
 -- Run: one training in progress, as a loop of one's own and the callbacks see it. It hands out batches, keeps count of
 -- steps, epochs and metrics, evaluates, shows progress, and stops when it is time.
+local averaging = require "mnistlua.train.averaging"
 local core = require "mnistlua.core"
 local dataset = require "mnistlua.data.dataset"
 local events = require "mnistlua.train.events"
@@ -7,6 +8,7 @@ local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local sched = require "mnistlua.sched"
 local tta = require "mnistlua.tta"
+local update = require "mnistlua.train.update"
 
 local Run = {}
 
@@ -31,6 +33,8 @@ function Run.new(experiment, given)
     metrics = board:view(), board = board, train_seconds = 0, images = 0, in_step = false,
     stopping = false, interrupted = false, diverged = false,
     finished = false, working = false, batch_x = false, tested = false, schedule_info = {},
+    average = e.average or false, averaging = averaging.new(), window = false,
+    needs_closure = e.optimizer and e.optimizer.needs_closure or false,
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
   }
   for name, method in pairs(Run) do self[name] = method end
@@ -107,12 +111,14 @@ function Run:begin_epoch()
   self:emit "epoch_start"
 end
 
--- Sets the learning rate of the step that begins. The table that the schedule is given is the same in every step.
-function Run:follow_schedule(schedule)
+-- Sets the learning rate and the momentum of the step that begins. The table that schedules are given is the same in
+-- every step.
+function Run:follow_schedules(schedule, momentum)
   local info = self.schedule_info
   info.epoch, info.epoch_progress = self.epoch - 1, self.step_in_epoch / self.steps_per_epoch
   info.steps_per_epoch, info.total_steps = self.steps_per_epoch, self.total_steps
-  self.optimizer.lr = sched.value(schedule, self.step, self.progress, info)
+  if schedule then self.optimizer.lr = sched.value(schedule, self.step, self.progress, info) end
+  if momentum then self.optimizer:set_momentum(sched.momentum_value(momentum, self.step, self.progress, info)) end
 end
 
 -- The next batch, with the step's clock, learning rate and counters set; nil at the end of the epoch.
@@ -124,8 +130,8 @@ function Run:begin_step()
   local x, y = self.loader:next()
   if not x then return nil end
   self.progress = self.step / self.total_steps
-  local schedule = self.experiment.schedule
-  if schedule then self:follow_schedule(schedule) end
+  local schedule, momentum = self.experiment.schedule, self.experiment.momentum
+  if schedule or momentum then self:follow_schedules(schedule, momentum) end
   self.step, self.step_in_epoch, self.batch_x = self.step + 1, self.step_in_epoch + 1, x
   if self.optimizer then self.board.values["lr"] = self.optimizer.lr end
   self.in_step = #x
@@ -139,6 +145,7 @@ function Run:end_step()
   local images, seconds = self.in_step, core.clock() - self.step_started
   self.images, self.train_seconds, self.in_step = self.images + images, self.train_seconds + seconds, false
   self.board.means:add_sum("images_per_s", images, seconds)
+  if self.average and update.due(self) then self.average:after_step(self) end
   self:emit "batch_end"
   self.progress_display:step(self)
   if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
@@ -159,13 +166,17 @@ end
 
 function Run:end_epoch()
   local due = self.epoch % self.experiment.eval_every == 0 or self.stopping
+  if self.average then self.average:after_epoch(self) end
   local part = rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test"
   if due and part and not self.interrupted then
     self:check_loss(self:evaluate_part(part).loss)
   elseif part then
     self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = nil, nil    -- those of an earlier epoch
   end
-  if due then self.progress_display:epoch(self) end
+  if due then
+    if not self.interrupted then sched.observe(self.experiment.schedule, self.metrics) end
+    self.progress_display:epoch(self)
+  end
   self:emit "epoch_end"
   if self.on_epoch and due then self.on_epoch(self) end
 end
@@ -246,13 +257,14 @@ function Run:train_step(x, y)
   local value = loss:item()
   if self:check_loss(value) then return loss, output end
 
-  self.optimizer:zero_grad()
-  loss:backward()
+  update.backward(self, loss, #y)
   self:emit("after_backward", loss, output)
   if self.wants_grad_norm then self:log { grad_norm = core.grad_norm(self.model:parameters()) } end
 
-  self:emit("before_step", loss, output)
-  self.optimizer:step()
+  if update.due(self) then
+    self:emit("before_step", loss, output)
+    update.move(self, x, y, value)
+  end
   self:count(value, output, y)
   return loss, output
 end
@@ -271,8 +283,9 @@ end
 
 -- ---- evaluation ----
 
---- Loss, accuracy and number of errors of the model, as it is now and without dropout, over a whole dataset. Draws no
---- random number and leaves the training mode as it was. Outputs that are no numbers have no accuracy. Options:
+--- Loss, accuracy and number of errors of the model, as it is now (with an average, of the averaged weights) and
+--- without dropout, over a whole dataset. Draws no random number and leaves the training mode as it was. Outputs that
+--- are no numbers have no accuracy. Options:
 --- `model`, another one (an ml.ensemble); `views`, an ml.tta, whose mean prediction takes the place of the model's own.
 function Run:evaluate(d, given)
   if not dataset.is_dataset(d) then
@@ -286,6 +299,7 @@ function Run:evaluate(d, given)
   local function predict(x) return o.views and o.views(model, x, background) or model(x) end
   local loader = self.eval_loaders[d] or d:loader { batch = self.experiment.eval_batch }
   self.eval_loaders[d] = loader
+  local _ <close> = averaging.enter(self)
   local training, recording = model.training, core.recording(false)
   model:eval()
   local sums = metrics.means()
