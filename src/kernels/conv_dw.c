@@ -139,7 +139,8 @@ static void run_rows(const weight_gradient *g, buffers *v, int64_t pieces, int64
     if (g->kernel.bf16) {
       ml_conv_run(&g->kernel, c, g->sum_cols, v->packed, 0, 1, b, depth, (ml_finish){.add = add});
     } else {
-      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, depth, (ml_finish){.add = add});
+      const ml_finish f = {.add = add};
+      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, depth, &f);
     }
   }
 }

@@ -53,7 +53,7 @@ static inline void ml_conv_run(const ml_conv_kernel *kernel, float *c, int64_t l
     return;
   }
   for (int64_t i = 0; i < count; i++, a += a_stride, c += kernel->mr * ldc) {
-    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, k, f);
+    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, k, &f);
   }
 }
 

@@ -10,7 +10,7 @@ enum { MR = 6, NR = 16 };
 /* a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three (+0, +row, +2 row are
  * addressing modes), so that pointers and sums fit the registers. */
 static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
-                                                       const float *b, int64_t k, ml_finish f) {
+                                                       const float *b, int64_t k, const ml_finish *f) {
   const float *rows[MR / 3];
   __m256 s[MR][2];
 #pragma GCC unroll 2
@@ -34,19 +34,19 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
     for (int j = 0; j < 2; j++) {
       float *out = c + i * ldc + 8 * j;
       __m256 v = s[i][j];
-      if (f.add) v = _mm256_add_ps(_mm256_loadu_ps(out), v);
-      if (f.bias) v = _mm256_add_ps(v, _mm256_loadu_ps(f.bias + 8 * j));
-      if (f.relu) v = _mm256_max_ps(_mm256_setzero_ps(), v); /* NaN, as the second operand, stays */
+      if (f->add) v = _mm256_add_ps(_mm256_loadu_ps(out), v);
+      if (f->bias) v = _mm256_add_ps(v, _mm256_loadu_ps(f->bias + 8 * j));
+      if (f->relu) v = _mm256_max_ps(_mm256_setzero_ps(), v); /* NaN, as the second operand, stays */
       _mm256_storeu_ps(out, v);
     }
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, ml_finish f) {
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f) {
   tile(c, ldc, a, 1, MR, b, k, f);
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, ml_finish f) {
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, const ml_finish *f) {
   tile(c, ldc, a, lda, 1, b, k, f);
 }
 

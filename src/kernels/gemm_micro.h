@@ -25,10 +25,10 @@ typedef struct ml_micro {
   int mr, nr; /* mr divides ML_MICRO_MAX_ROWS and is even; nr divides ML_MICRO_MAX_COLS and is a multiple of 4 */
 
   /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc. */
-  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, ml_finish f);
+  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f);
 
   /* The same sums for mr rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
-  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, ml_finish f);
+  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, const ml_finish *f);
 } ml_micro;
 
 /* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of

@@ -10,7 +10,7 @@ enum { MR = 4, NR = 8 };
 
 /* a[p, i] lies at a[i * row + p * step]. */
 static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
-                                                       const float *b, int64_t k, ml_finish f) {
+                                                       const float *b, int64_t k, const ml_finish *f) {
   ml_vec4 s[MR][2] = {0};
   for (int64_t p = 0; p < k; p++, a += step, b += NR) {
     const ml_vec4 b0 = ml_vec4_load(b), b1 = ml_vec4_load(b + 4);
@@ -23,19 +23,19 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
     for (int j = 0; j < 2; j++) {
       float *out = c + i * ldc + 4 * j;
       ml_vec4 v = s[i][j];
-      if (f.add) v = ml_vec4_load(out) + v;
-      if (f.bias) v += ml_vec4_load(f.bias + 4 * j);
-      if (f.relu) v = ml_vec4_relu(v);
+      if (f->add) v = ml_vec4_load(out) + v;
+      if (f->bias) v += ml_vec4_load(f->bias + 4 * j);
+      if (f->relu) v = ml_vec4_relu(v);
       ml_vec4_store(out, v);
     }
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, ml_finish f) {
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f) {
   tile(c, ldc, a, 1, MR, b, k, f);
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, ml_finish f) {
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, const ml_finish *f) {
   tile(c, ldc, a, lda, 1, b, k, f);
 }
 

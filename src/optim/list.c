@@ -8,7 +8,18 @@
  * multiple of a cache line, so that no two threads write the same one. */
 enum { CHUNK = 16384 };
 
-const ml_optimizer *const ml_optimizers[] = {&ml_optimizer_adam, &ml_optimizer_adamw, &ml_optimizer_sgd, NULL};
+const ml_optimizer *const ml_optimizers[] = {
+    &ml_optimizer_adagrad,
+    &ml_optimizer_adam,
+    &ml_optimizer_adamw,
+    &ml_optimizer_adamw_schedule_free,
+    &ml_optimizer_lion,
+    &ml_optimizer_nadam,
+    &ml_optimizer_rmsprop,
+    &ml_optimizer_sgd,
+    &ml_optimizer_sgd_schedule_free,
+    NULL,
+};
 
 const ml_optimizer *ml_optimizer_find(const char *name) {
   for (int i = 0; ml_optimizers[i]; i++)

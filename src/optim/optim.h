@@ -16,7 +16,11 @@
 /* What a step is told; each optimizer reads the members that its formula names. PyTorch's names and meanings. */
 typedef struct ml_hyper {
   double lr, momentum, dampening, weight_decay, beta1, beta2, eps;
-  bool nesterov;
+  double alpha;                                  /* RMSprop */
+  double lr_decay, initial_accumulator_value;    /* Adagrad */
+  double mu, mu_next, mu_product;                /* NAdam: nadam.c */
+  double average_share;                          /* schedule-free: schedule_free.c */
+  bool nesterov, centered;
   int64_t step;           /* 1 for the first step */
 } ml_hyper;
 

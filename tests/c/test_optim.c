@@ -1,5 +1,5 @@
 /* Optimizers against naive formulas in double, on odd sizes; the first steps by hand; the same bits on any number of
- * threads and on every instruction set. Every optimizer of the list has at least one row in `cases`. */
+ * threads and on every instruction set. Every optimizer of the list has at least one row in optim_cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,59 +14,9 @@
 #include "base/cpu.h"
 #include "base/pool.h"
 #include "optim/optim.h"
+#include "optim_cases.h"
 
-/* One element's move in double: w and its slots s[] by gradient g. */
-typedef void (*naive_fn)(double *w, double g, double s[], const ml_hyper *h);
-
-static void naive_sgd(double *w, double g, double s[], const ml_hyper *h) {
-  double d = g + h->weight_decay * *w;
-  if (h->momentum != 0) {
-    s[0] = h->step == 1 ? d : h->momentum * s[0] + (1 - h->dampening) * d;
-    d = h->nesterov ? d + h->momentum * s[0] : s[0];
-  }
-  *w -= h->lr * d;
-}
-
-static void naive_moments(double *w, double g, double s[], const ml_hyper *h) {
-  s[0] = h->beta1 * s[0] + (1 - h->beta1) * g;
-  s[1] = h->beta2 * s[1] + (1 - h->beta2) * g * g;
-  double m_hat = s[0] / (1 - pow(h->beta1, (double)h->step)), v_hat = s[1] / (1 - pow(h->beta2, (double)h->step));
-  *w -= h->lr * m_hat / (sqrt(v_hat) + h->eps);
-}
-
-static void naive_adam(double *w, double g, double s[], const ml_hyper *h) {
-  naive_moments(w, g + h->weight_decay * *w, s, h);
-}
-
-static void naive_adamw(double *w, double g, double s[], const ml_hyper *h) {
-  *w *= 1 - h->lr * h->weight_decay;
-  naive_moments(w, g, s, h);
-}
-
-static const struct optim_case {
-  const char *label, *optimizer;
-  naive_fn naive;
-  int slots;
-  ml_hyper h;
-} cases[] = {
-    {"plain", "SGD", naive_sgd, 0, {.lr = 0.1}},
-    {"plain, decay", "SGD", naive_sgd, 0, {.lr = 0.1, .weight_decay = 0.03}},
-    {"momentum", "SGD", naive_sgd, 1, {.lr = 0.1, .momentum = 0.9}},
-    {"momentum, decay", "SGD", naive_sgd, 1, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.03}},
-    {"momentum, dampening", "SGD", naive_sgd, 1, {.lr = 0.1, .momentum = 0.9, .dampening = 0.4}},
-    {"nesterov", "SGD", naive_sgd, 1, {.lr = 0.1, .momentum = 0.9, .nesterov = true}},
-    {"nesterov, decay", "SGD", naive_sgd, 1, {.lr = 0.1, .momentum = 0.8, .nesterov = true, .weight_decay = 0.03}},
-    {"defaults", "Adam", naive_adam, 2, {.lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
-    {"decay", "Adam", naive_adam, 2, {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1}},
-    {"large eps", "Adam", naive_adam, 2, {.lr = 0.01, .beta1 = 0.7, .beta2 = 0.9, .eps = 0.3}},
-    {"defaults",
-     "AdamW",
-     naive_adamw,
-     2,
-     {.lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01}},
-    {"large decay", "AdamW", naive_adamw, 2, {.lr = 0.05, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 2}},
-};
-#define CASES (sizeof cases / sizeof cases[0])
+#define CASES optim_case_count
 
 /* A deterministic value in (-1, 1), away from 0. */
 static float value(uint32_t i, uint32_t salt) {
@@ -111,7 +61,7 @@ static optim_run run_new(int64_t n, int slots) {
   return r;
 }
 
-static void run_step(optim_run *r, const struct optim_case *c, int64_t n, int64_t step) {
+static void run_step(optim_run *r, const optim_case *c, int64_t n, int64_t step) {
   ml_hyper h = c->h;
   h.step = step;
   for (int64_t i = 0; i < n; i++) r->g[i] = value((uint32_t)i, 10 + (uint32_t)step);
@@ -131,14 +81,14 @@ static void start_pool(int threads) {
   assert_int_equal(ml_pool_start(threads, &err), ML_OK);
 }
 
-static void check_close(const struct optim_case *c, const char *what, int64_t step, int64_t i, double got,
+static void check_close(const optim_case *c, const char *what, int64_t step, int64_t i, double got,
                         double want) {
   if (fabs(got - want) <= 3e-6 * (1 + fabs(want))) return;
   fail_msg("%s (%s): %s[%lld] after step %lld is %.9g, expected %.9g", c->optimizer, c->label, what, (long long)i,
            (long long)step, got, want);
 }
 
-static void check_against_naive(const struct optim_case *c, int64_t n) {
+static void check_against_naive(const optim_case *c, int64_t n) {
   enum { STEPS = 6 };
   optim_run r = run_new(n, c->slots);
   for (int64_t step = 1; step <= STEPS; step++) run_step(&r, c, n, step);
@@ -157,12 +107,12 @@ static void test_naive(void **state) {
   static const int64_t sizes[] = {0, 1, 2, 3, 7, 16, 33, 255, 16383, 16384, 16389};
   start_pool(2);
   for (size_t c = 0; c < CASES; c++)
-    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) check_against_naive(&cases[c], sizes[s]);
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) check_against_naive(&optim_cases[c], sizes[s]);
   ml_pool_stop();
 }
 
 /* The same bits on 1, 2 and 3 threads and on every instruction set. */
-static void check_same_bits(const struct optim_case *c) {
+static void check_same_bits(const optim_case *c) {
   const int64_t n = 3 * 16384 + 77;
   const size_t bytes = (size_t)n * sizeof(float);
   optim_run first = {0};
@@ -186,7 +136,7 @@ static void check_same_bits(const struct optim_case *c) {
 
 static void test_same_bits(void **state) {
   (void)state;
-  for (size_t c = 0; c < CASES; c++) check_same_bits(&cases[c]);
+  for (size_t c = 0; c < CASES; c++) check_same_bits(&optim_cases[c]);
   ml_pool_stop();
 }
 
@@ -195,7 +145,7 @@ static void assert_same_bits(const float *a, const float *b, int64_t n) {
 }
 
 /* Parameters of many sizes, moved at once, have the bits that they have one by one. */
-static void check_spans(const struct optim_case *c) {
+static void check_spans(const optim_case *c) {
   static int64_t sizes[] = {10, 16384, 0, 1, 40000, 16, 33, 16383};
   enum { COUNT = sizeof sizes / sizeof *sizes };
   optim_run alone[COUNT], together[COUNT];
@@ -223,7 +173,7 @@ static void test_spans_at_once(void **state) {
   (void)state;
   for (int threads = 1; threads <= 3; threads++) {
     start_pool(threads);
-    for (size_t c = 0; c < CASES; c++) check_spans(&cases[c]);
+    for (size_t c = 0; c < CASES; c++) check_spans(&optim_cases[c]);
     ml_optimizer_step(ml_optimizers[0], NULL, 0, &(ml_hyper){.step = 1});
   }
   ml_pool_stop();
@@ -235,20 +185,20 @@ static void test_span_same_bits(void **state) {
   enum { N = 37 };
   start_pool(1);
   for (size_t c = 0; c < CASES; c++) {
-    optim_run whole = run_new(N, cases[c].slots);
-    for (int64_t step = 1; step <= 3; step++) run_step(&whole, &cases[c], N, step);
-    const ml_optimizer *o = ml_optimizer_find(cases[c].optimizer);
+    optim_run whole = run_new(N, optim_cases[c].slots);
+    for (int64_t step = 1; step <= 3; step++) run_step(&whole, &optim_cases[c], N, step);
+    const ml_optimizer *o = ml_optimizer_find(optim_cases[c].optimizer);
     for (uint32_t i = 0; i < N; i++) {
       float w = value(i, 1), state_of[ML_OPTIM_MAX_SLOTS] = {0};
       float *slot[ML_OPTIM_MAX_SLOTS] = {&state_of[0], &state_of[1], &state_of[2], &state_of[3]};
-      ml_hyper h = cases[c].h;
+      ml_hyper h = optim_cases[c].h;
       for (h.step = 1; h.step <= 3; h.step++) {
         float g = value(i, 10 + (uint32_t)h.step);
         o->step(&w, &g, slot, 1, &h);
       }
       assert_memory_equal(&w, &whole.w[i], sizeof w);
     }
-    run_free(&whole, N, cases[c].slots);
+    run_free(&whole, N, optim_cases[c].slots);
   }
   ml_pool_stop();
 }
@@ -276,6 +226,16 @@ static const struct hand_case {
     {"Adam", {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.5, .eps = 0.269}, {2.3119, 2.30466087}},
     /* w is halved (1 - 0.1 5) before each step of 0.1 and 0.01128299 */
     {"AdamW", {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.5, .weight_decay = 5}, {1.0925, 0.53496701}},
+    /* v = 0.5 0.534361 = 0.2671805, its root 0.51689506: w - 0.1 1.41421356; v = 0.17391825, root 0.41703507 */
+    {"RMSprop", {.lr = 0.1, .alpha = 0.5}, {2.24357864, 2.31167830}},
+    /* 0.731 / 0.731; then 0.284 / sqrt(0.534361 + 0.080656) = 0.284 / 0.78423020 = 0.36213856 */
+    {"Adagrad", {.lr = 0.1}, {2.285, 2.32121386}},
+    /* the sign of g, then of 0.5 0.3655 - 0.5 0.284 */
+    {"Lion", {.lr = 0.1, .beta1 = 0.5, .beta2 = 0.5}, {2.285, 2.185}},
+    /* without averaging, x stays: z = 2.3119, y = 2.385 - 0.1 0.0731 = 2.37769; z = 2.3403 */
+    {"SGDScheduleFree", {.lr = 0.1, .momentum = 0.9}, {2.37769, 2.38053}},
+    /* with all weight on the last z it is SGD */
+    {"SGDScheduleFree", {.lr = 0.1, .momentum = 0.9, .average_share = 1}, {2.3119, 2.3403}},
 };
 
 static void test_by_hand(void **state) {
@@ -306,7 +266,7 @@ static void test_late_step(void **state) {
 
 static int rows_for(const char *optimizer) {
   int rows = 0;
-  for (size_t c = 0; c < CASES; c++) rows += strcmp(cases[c].optimizer, optimizer) == 0;
+  for (size_t c = 0; c < CASES; c++) rows += strcmp(optim_cases[c].optimizer, optimizer) == 0;
   return rows;
 }
 
@@ -325,10 +285,10 @@ static void test_list(void **state) {
 static void test_slots(void **state) {
   (void)state;
   for (size_t c = 0; c < CASES; c++) {
-    const ml_optimizer *o = ml_optimizer_find(cases[c].optimizer);
+    const ml_optimizer *o = ml_optimizer_find(optim_cases[c].optimizer);
     assert_non_null(o);
-    assert_int_equal(o->slot_count(&cases[c].h), cases[c].slots);
-    for (int s = 0; s < cases[c].slots; s++) assert_non_null(o->slots[s]);
+    assert_int_equal(o->slot_count(&optim_cases[c].h), optim_cases[c].slots);
+    for (int s = 0; s < optim_cases[c].slots; s++) assert_non_null(o->slots[s]);
   }
   assert_string_equal(ml_optimizer_find("SGD")->slots[0], "momentum_buffer");
   assert_string_equal(ml_optimizer_find("AdamW")->slots[1], "exp_avg_sq");

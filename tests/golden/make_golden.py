@@ -244,8 +244,70 @@ def pooling():
     return cases
 
 
+OPTIM_MORE = (
+    ("NAdam", "NAdam", dict(lr=0.02)),
+    ("NAdam, weight decay", "NAdam", dict(lr=0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.1)),
+    ("RMSprop", "RMSprop", dict(lr=0.01)),
+    ("RMSprop, momentum", "RMSprop", dict(lr=0.01, alpha=0.9, momentum=0.9, weight_decay=0.05)),
+    ("RMSprop, centered", "RMSprop", dict(lr=0.01, alpha=0.9, eps=1e-4, centered=True)),
+    ("RMSprop, centered, momentum", "RMSprop", dict(lr=0.003, alpha=0.95, eps=1e-3, momentum=0.8, centered=True)),
+    ("Adagrad", "Adagrad", dict(lr=0.05)),
+    ("Adagrad, lr decay", "Adagrad", dict(lr=0.1, lr_decay=0.1, weight_decay=0.05, initial_accumulator_value=0.1)),
+    ("LBFGS", "LBFGS", dict(lr=0.2, max_iter=3)),
+    ("LBFGS, short history", "LBFGS", dict(lr=0.3, max_iter=3, history_size=2)),
+    ("LBFGS, strong Wolfe", "LBFGS", dict(lr=1, max_iter=2, line_search_fn="strong_wolfe")),
+)
+
+
+def trace(model, optimizer, loss_of, steps=10):
+    """The loss before each step, and the parameters after the first and the last."""
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        return loss
+
+    losses, states = [], []
+    for _ in range(steps):
+        losses.append(optimizer.step(closure).item())
+        states.append(state(model))
+    return dict(losses=losses, first=states[0], last=states[-1])
+
+
+def optim_more():
+    torch.manual_seed(21)
+    model, x, labels = new_mlp(), torch.randn(6, 7), torch.tensor([1, 1, 0, 2, 0, 2])
+    start, cases = state(model), []
+
+    def loss():
+        return F.cross_entropy(model(x), labels)
+
+    for name, kind, hyper in OPTIM_MORE:
+        model.load_state_dict(start)
+        # NAdam's other implementation in 1.13 multiplies by mu once too often.
+        form = dict(foreach=True) if kind == "NAdam" else {}
+        optimizer = getattr(torch.optim, kind)(model.parameters(), **hyper, **form)
+        cases.append(dict(name=name, optimizer=kind, hyper=hyper, **trace(model, optimizer, loss)))
+    return dict(x=x, labels=labels, params=start, cases=cases, clipping=clipping(model, start, loss))
+
+
+def clipping(model, start, loss_of):
+    """Gradients before and after clipping, by norm and by value."""
+    model.load_state_dict(start)
+    cases = []
+    for kind, limit in (("norm", 0.05), ("norm", 50.0), ("value", 0.02)):
+        model.zero_grad()
+        loss_of().backward()
+        clip = getattr(nn.utils, "clip_grad_%s_" % kind)
+        norm = clip(model.parameters(), limit)
+        gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+        cases.append(dict(kind=kind, limit=limit, gradients=gradients, **(dict(norm=norm.item()) if norm else {})))
+    return cases
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(20)
-    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling):
+    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling, optim_more):
         write(make.__name__, make())
