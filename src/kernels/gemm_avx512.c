@@ -46,7 +46,8 @@ static void run_packed(float *c, int64_t ldc, const float *a, const float *b, in
   tile(c, ldc, a, 1, MR, b, k, f);
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, const ml_finish *f) {
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k,
+                     const ml_finish *f) {
   tile(c, ldc, a, lda, 1, b, k, f);
 }
 

@@ -14,7 +14,10 @@
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
 
-/* What becomes of a tile's sums s, in this order: v = add ? c + s : s; v += bias[j] unless NULL; with relu
+/* Handed over by reference: copied, its fields would be stored one by one and loaded as a whole, for which a processor
+ * waits until all stores before it are done.
+ *
+ * What becomes of a tile's sums s, in this order: v = add ? c + s : s; v += bias[j] unless NULL; with relu
  * v = max(v, 0), a NaN staying one; c = v. */
 typedef struct ml_finish {
   bool add, relu;
