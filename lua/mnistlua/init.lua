@@ -22,7 +22,7 @@ local ml = {
 -- Functions of the core that scripts call as they are; src/bind/README.md describes each.
 local tensor_functions = {
   "tensor", "zeros", "ones", "full", "arange", "rand", "randn", "concat", "linear", "cross_entropy", "nll", "mse",
-  "maximum", "minimum",
+  "smooth_l1", "bce_with_logits", "kl_div", "multi_margin", "maximum", "minimum",
 }
 for _, name in ipairs(tensor_functions) do ml[name] = core[name] end
 

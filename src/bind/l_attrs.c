@@ -230,7 +230,8 @@ const luaL_Reg l_attrs[] = {
   { "gaussian_noise", l_gaussian_noise }, { "group_norm", l_group_norm }, { "layer_norm", l_group_norm },
   { "permute",    l_permute    }, { "conv2d",        l_conv2d        }, { "conv2d_relu", l_conv2d  },
   { "max_pool2d", l_pool2d     }, { "avg_pool2d",    l_pool2d        },
-  { "adaptive_avg_pool2d", l_adaptive_pool2d }, { NULL, NULL },
+  { "adaptive_avg_pool2d", l_adaptive_pool2d }, { "kl_div", l_kl_div }, { "multi_margin", l_multi_margin },
+  { "smooth_l1",  l_smooth_l1  }, { NULL,         NULL             },
 };
 
 void l_open_attrs(lua_State *L) {

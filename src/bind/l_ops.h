@@ -14,6 +14,11 @@ int l_group_norm(lua_State *L);   /* and layer_norm */
 int l_gaussian_noise(lua_State *L);
 int l_permute(lua_State *L);
 
+/* l_losses.c */
+int l_smooth_l1(lua_State *L);
+int l_kl_div(lua_State *L);
+int l_multi_margin(lua_State *L);
+
 /* l_conv.c */
 int l_conv2d(lua_State *L);
 int l_pool2d(lua_State *L);

@@ -103,4 +103,16 @@ double ml_naive_nll(float *dx, const float *x, const int32_t *label, const float
 /* Mean of (x - target)^2 over n elements. */
 double ml_naive_mse(float *dx, const float *x, const float *target, int64_t n);
 
+/* Means over n elements: src/ops/pair_loss.c has the formulas. weight repeats every `places` elements, NULL for ones.
+ * */
+double ml_naive_smooth_l1(float *dx, const float *x, const float *target, double beta, int64_t n);
+double ml_naive_bce_with_logits(float *dx, const float *x, const float *target, const float *weight, int64_t places,
+                                int64_t n);
+/* Divided by `divisor`. */
+double ml_naive_kl_div(float *dx, const float *x, const float *target, bool log_target, double divisor, int64_t n);
+
+/* The multi-class hinge loss of src/ops/multi_margin.c. */
+double ml_naive_multi_margin(float *dx, const float *x, const int32_t *label, const float *weight, int power,
+                             double margin, int64_t rows, int64_t c);
+
 #endif

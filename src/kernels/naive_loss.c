@@ -75,3 +75,55 @@ double ml_naive_mse(float *dx, const float *x, const float *target, int64_t n) {
   }
   return loss / (double)n;
 }
+
+double ml_naive_smooth_l1(float *dx, const float *x, const float *target, double beta, int64_t n) {
+  double loss = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    const double d = (double)x[i] - (double)target[i];
+    const bool near = fabs(d) < beta;
+    loss += near ? d * d / (2.0 * beta) : fabs(d) - beta / 2.0;
+    if (dx) dx[i] = (float)((near ? d / beta : (d > 0) - (d < 0)) / (double)n);
+  }
+  return loss / (double)n;
+}
+
+double ml_naive_bce_with_logits(float *dx, const float *x, const float *target, const float *weight, int64_t places,
+                                int64_t n) {
+  double loss = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    const double y = (double)target[i], w = weight ? (double)weight[i % places] : 1.0;
+    const double p = 1.0 / (1.0 + exp(-(double)x[i])), q = 1.0 / (1.0 + exp((double)x[i]));
+    loss -= w * y * log(p) + (1.0 - y) * log(q);
+    if (dx) dx[i] = (float)(((1.0 - y) * p - w * y * q) / (double)n);
+  }
+  return loss / (double)n;
+}
+
+double ml_naive_kl_div(float *dx, const float *x, const float *target, bool log_target, double divisor, int64_t n) {
+  double loss = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    const double p = log_target ? exp((double)target[i]) : (double)target[i];
+    if (p > 0.0) loss += p * (log(p) - (double)x[i]);
+    if (dx) dx[i] = (float)(-p / divisor);
+  }
+  return loss / divisor;
+}
+
+double ml_naive_multi_margin(float *dx, const float *x, const int32_t *label, const float *weight, int power,
+                             double margin, int64_t rows, int64_t c) {
+  const double n = (double)rows * (double)c;
+  double loss = 0.0;
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t t = label[r];
+    double pull = 0.0;
+    for (int64_t j = 0; j < c; j++) {
+      const double over = j == t ? 0.0 : fmax(0.0, margin - (double)x[r * c + t] + (double)x[r * c + j]);
+      const double slope = over > 0.0 ? weight_of(weight, t) * power * pow(over, power - 1) : 0.0;
+      loss += weight_of(weight, t) * pow(over, power);
+      if (dx) dx[r * c + j] = (float)(slope / n);
+      pull += slope;
+    }
+    if (dx) dx[r * c + t] = (float)(-pull / n);
+  }
+  return loss / n;
+}

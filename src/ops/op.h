@@ -23,7 +23,7 @@ typedef struct ml_window2d {
 /* What an operation is told besides its inputs. Each operation documents the member that it reads. Dimensions here
  * count from 0. */
 typedef union ml_attrs {
-  struct { double value; } scalar;                                   /* leaky relu's slope, elu's alpha */
+  struct { double value; } scalar;                                   /* leaky relu, elu, smooth_l1 */
   struct { bool all; int dim; bool keep; } reduce;                   /* sum, mean, max, min */
   struct { bool transpose_a, transpose_b; } matmul;
   struct { int dim; int64_t begin, count; } slice;                   /* slice */
@@ -31,6 +31,8 @@ typedef union ml_attrs {
   struct { ml_shape shape; } reshape;
   struct { double smoothing; bool has_weight; } cross_entropy;       /* weight is the third input */
   struct { bool has_weight; } nll;
+  struct { bool log_target, batch_mean; } kl_div;
+  struct { int power; double margin; } multi_margin;
   struct { double p; ml_rng rng; } dropout;                          /* dropout, dropout2d */
   struct { double std; ml_rng rng; } noise;                          /* gaussian_noise */
   struct { int ndim; int order[ML_MAX_DIMS]; } permute;              /* y's dimension d is x's order[d] */

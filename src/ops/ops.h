@@ -18,6 +18,8 @@ extern const ml_op ml_op_conv2d, ml_op_conv2d_relu;
 extern const ml_op ml_op_max_pool2d, ml_op_avg_pool2d, ml_op_adaptive_avg_pool2d;
 /* movement.c */
 extern const ml_op ml_op_t, ml_op_reshape, ml_op_rows, ml_op_slice, ml_op_concat, ml_op_gather_rows;
+/* pair_loss.c, multi_margin.c */
+extern const ml_op ml_op_smooth_l1, ml_op_bce_with_logits, ml_op_kl_div, ml_op_multi_margin;
 /* softmax.c, cross_entropy.c, loss.c, dropout.c */
 extern const ml_op ml_op_softmax, ml_op_log_softmax, ml_op_cross_entropy, ml_op_nll, ml_op_mse, ml_op_dropout;
 /* batch_norm.c, group_norm.c, prelu.c, noise.c, permute.c */

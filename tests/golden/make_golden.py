@@ -306,8 +306,58 @@ def clipping(model, start, loss_of):
     return cases
 
 
+LOSSES = (
+    ("L1Loss", dict()),
+    ("SmoothL1Loss", dict()),
+    ("SmoothL1Loss", dict(beta=0.3)),
+    ("HuberLoss", dict()),
+    ("HuberLoss", dict(delta=0.4)),
+    ("BCEWithLogitsLoss", dict()),
+    ("BCEWithLogitsLoss", dict(pos_weight=[0.3, 1.7, 0.9, 2.1])),
+    ("KLDivLoss", dict(reduction="mean")),
+    ("KLDivLoss", dict(reduction="batchmean")),
+    ("KLDivLoss", dict(reduction="batchmean", log_target=True)),
+    ("MultiMarginLoss", dict()),
+    ("MultiMarginLoss", dict(p=2, margin=0.6)),
+    ("MultiMarginLoss", dict(p=1, margin=1.5, weight=[0.3, 1.7, 0.9, 2.1])),
+)
+
+
+def losses():
+    torch.manual_seed(22)
+    cases = []
+    for name, options in LOSSES:
+        x, target = torch.randn(5, 4), torch.randn(5, 4)
+        if name == "BCEWithLogitsLoss":
+            target = torch.sigmoid(target)
+        elif name == "KLDivLoss":
+            x = torch.log_softmax(x, 1)
+            target = torch.log_softmax(target, 1) if options.get("log_target") else torch.softmax(target, 1)
+        elif name == "MultiMarginLoss":
+            target = torch.tensor([2, 0, 3, 3, 1])
+        x.requires_grad_()
+        given = {k: torch.tensor(v) if isinstance(v, list) else v for k, v in options.items()}
+        loss = getattr(nn, name)(**given)(x, target)
+        loss.backward()
+        cases.append(dict(loss=name, options=options, x=x, target=target, value=loss.item(), dx=x.grad))
+    cases.append(distillation())
+    return cases
+
+
+def distillation():
+    """(1 - a) CE + a T^2 KL of the softened distributions."""
+    a, t = 0.7, 3.0
+    x, teacher = leaf(5, 4), torch.randn(5, 4) * 2
+    labels = torch.tensor([2, 0, 3, 3, 1])
+    soft = F.kl_div(torch.log_softmax(x / t, 1), torch.softmax(teacher / t, 1), reduction="batchmean")
+    loss = (1 - a) * F.cross_entropy(x, labels) + a * t * t * soft
+    loss.backward()
+    return dict(loss="DistillationLoss", options=dict(alpha=a, temperature=t), x=x, target=labels, teacher=teacher,
+                value=loss.item(), dx=x.grad)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(20)
-    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling, optim_more):
+    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling, optim_more, losses):
         write(make.__name__, make())
