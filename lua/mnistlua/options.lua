@@ -75,7 +75,9 @@ end
 -- ---- kinds of values ----
 
 -- By the metatable's __name.
-local kinds = { Module = "module", Class = "class", Tensor = "tensor", ["mnistlua.Tensor"] = "tensor" }
+local kinds = {
+  Module = "module", Class = "class", Tensor = "tensor", ["mnistlua.Tensor"] = "tensor", Schedule = "function",
+}
 
 --- What a value is, in the words of messages: "tensor", "module", "class" (a module's class, not called yet), or Lua's
 --- type.
