@@ -13,12 +13,13 @@ local m = {}
 local commands = {
   bench = "mnistlua.cli.bench",
   doctor = "mnistlua.cli.doctor",
+  lrfind = "mnistlua.cli.lrfind",
   train = "mnistlua.cli.train",
 }
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "compare", "eval", "explain", "export", "fork", "lrfind", "predict", "repl", "replay", "report",
+  "check", "compare", "eval", "explain", "export", "fork", "predict", "repl", "replay", "report",
   "runs", "serve", "show", "sweep",
 }
 
@@ -36,7 +37,8 @@ local function description(name)
   local lines = { about }
   for _, other in ipairs(options.sorted_keys(commands)) do
     if other ~= "train" then
-      lines[#lines + 1] = ("  %-47s %s"):format(("mnistlua %s [options]"):format(other), require(commands[other]).about)
+      lines[#lines + 1] = ("  %-47s %s"):format(("mnistlua %s %s"):format(other,
+        require(commands[other]).usage or "[options]"), require(commands[other]).about)
     end
   end
   return table.concat(lines, "\n")
