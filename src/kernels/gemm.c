@@ -60,7 +60,6 @@ static const ml_micro *micro_in_use(void) {
   return &ml_micro_portable;
 }
 
-
 /* Floats of packed B in a stage, the larger share of a workspace; a multiple of 16 so that A begins aligned too. */
 static int64_t packed_b_floats(int64_t n, int64_t depth) {
   return round_up(min64(round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
@@ -180,15 +179,6 @@ static void multiply_tile(void *ctx, uint32_t tile) {
 
 /* ---- stages ---- */
 
-/* Few chunks are not worth waking the other threads for. */
-static void run_chunks(ml_chunk_fn fn, gemm *g, int64_t chunks) {
-  if (chunks == 1) {
-    fn(g, 0);
-  } else {
-    ml_pool_run(fn, g, (uint32_t)chunks);
-  }
-}
-
 static void plan_tiles(gemm *g) {
   const int64_t max_down = min64(g->a_panels, ceil_div(g->rows, 2 * g->micro->mr));
   g->tiles_down = ceil_div(g->rows, TILE_ROWS);
@@ -217,10 +207,10 @@ static void run_stage(gemm *g, bool fresh_b) {
   const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
   if (panels > 0) {
     g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
-    run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+    ml_pool_run(pack_chunk, g, (uint32_t)ceil_div(panels, g->pack_group));
   }
   plan_tiles(g);
-  run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
+  ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
 }
 
 static float finish(float v, ml_epilogue e, int64_t j) {

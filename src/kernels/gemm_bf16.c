@@ -167,15 +167,6 @@ static void multiply_tile(void *ctx, uint32_t tile) {
 
 /* ---- stages ---- */
 
-/* Few chunks are not worth waking the other threads for. */
-static void run_chunks(ml_chunk_fn fn, product *g, int64_t chunks) {
-  if (chunks == 1) {
-    fn(g, 0);
-  } else {
-    ml_pool_run(fn, g, (uint32_t)chunks);
-  }
-}
-
 static void plan_tiles(product *g) {
   g->tiles_down = min64(ceil_div(g->rows, TILE_ROWS), g->a_panels);
   g->tiles_across = min64(ceil_div(g->cols, TILE_COLS), g->b_panels);
@@ -204,9 +195,9 @@ static void run_stage(product *g, bool fresh_b) {
   const int64_t panels = g->pack_b_panels + g->a_panels;
   const int64_t elements = (g->a_panels * micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
   g->pack_group = ceil_div(panels, ceil_div(elements, PACK_CHUNK));
-  run_chunks(pack_chunk, g, ceil_div(panels, g->pack_group));
+  ml_pool_run(pack_chunk, g, (uint32_t)ceil_div(panels, g->pack_group));
   plan_tiles(g);
-  run_chunks(multiply_tile, g, g->tiles_down * g->tiles_across);
+  ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
 }
 
 /* Products along K in a stage. */

@@ -28,11 +28,7 @@ typedef struct map_args {
 
 static void run(ml_range_fn fn, map_args *args, int64_t n, int64_t grain) {
   args->table = table_in_use();
-  if (n <= grain) {
-    if (n > 0) fn(args, 0, n);
-  } else {
-    ml_pool_for(fn, args, n, grain);
-  }
+  ml_pool_for(fn, args, n, grain);
 }
 
 static void unary_range(void *ctx, int64_t begin, int64_t end) {
