@@ -1,17 +1,11 @@
 /* Chooses the register kernels of a convolution and passes on to them: see conv_kernel.h. */
 #include "kernels/conv_kernel.h"
 
-#include "base/cpu.h"
+#include "kernels/isa.h"
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-const ml_conv_unit *ml_conv_unit_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_conv_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_conv_avx2;
-#endif
-  return &ml_conv_portable;
-}
+const ml_conv_unit *ml_conv_unit_in_use(void) { return ML_FOR_ISA(ml_conv); }
 
 ml_conv_kernel ml_conv_kernel_in_use(void) {
   ml_conv_kernel kernel = {.unit = ml_conv_unit_in_use(), .precision = ml_precision_in_use()};

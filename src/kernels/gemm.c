@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/cpu.h"
 #include "base/pool.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_micro.h"
+#include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
 
@@ -52,13 +52,7 @@ static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
-static const ml_micro *micro_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_micro_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_micro_avx2;
-#endif
-  return &ml_micro_portable;
-}
+static const ml_micro *micro_in_use(void) { return ML_FOR_ISA(ml_micro); }
 
 /* Floats of packed B in a stage, the larger share of a workspace; a multiple of 16 so that A begins aligned too. */
 static int64_t packed_b_floats(int64_t n, int64_t depth) {

@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/isa.h"
 #include "kernels/packed.h"
 
 enum {
@@ -49,10 +50,8 @@ static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 const ml_bf16_micro *ml_bf16_micro_in_use(void) {
 #ifdef __x86_64__
   if (ml_cpu_isa() == ML_ISA_AMX) return &ml_bf16_amx;
-  if (ml_cpu_isa() == ML_ISA_AVX512) return &ml_bf16_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_bf16_avx2;
 #endif
-  return &ml_bf16_portable;
+  return ML_FOR_ISA(ml_bf16);
 }
 
 static int64_t steps_per_32(ml_precision precision) { return precision == ML_PRECISION_BF16X3 ? 3 : 1; }

@@ -2,9 +2,9 @@
  * by src/ops; allocates nothing. */
 #include "kernels/gemv.h"
 
-#include "base/cpu.h"
 #include "base/pool.h"
 #include "kernels/gemv_unit.h"
+#include "kernels/isa.h"
 
 enum {
   STRIP = ML_GEMV_STRIP,
@@ -15,13 +15,7 @@ enum {
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static const ml_gemv_unit *unit_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_gemv_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_gemv_avx2;
-#endif
-  return &ml_gemv_portable;
-}
+static const ml_gemv_unit *unit_in_use(void) { return ML_FOR_ISA(ml_gemv); }
 
 size_t ml_gemv_floats(int64_t n, int64_t k) {
   int64_t floats;

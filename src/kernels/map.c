@@ -1,20 +1,14 @@
 /* Element-wise kernels: cuts the elements into chunks of a fixed size for the thread pool and calls the loops of the
  * instruction set in use. Called by operations and optimizers; allocates nothing. */
-#include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/map_table.h"
 
 /* Elements per chunk: some microseconds of work. Up to one chunk runs in the caller. A multiple of ML_DROPOUT_STEP. */
 enum { GRAIN = 16384, MAX_DIMS = 8 };
 
-static const ml_map_table *table_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_map_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_map_avx2;
-#endif
-  return &ml_map_portable;
-}
+static const ml_map_table *table_in_use(void) { return ML_FOR_ISA(ml_map); }
 
 /* One call's arguments for the chunks. */
 typedef struct map_args {

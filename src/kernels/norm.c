@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-#include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/isa.h"
 #include "kernels/norm_table.h"
 
 enum {
@@ -41,13 +41,7 @@ typedef struct block {
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-const ml_norm_table *ml_norm_table_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_norm_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_norm_avx2;
-#endif
-  return &ml_norm_portable;
-}
+const ml_norm_table *ml_norm_table_in_use(void) { return ML_FOR_ISA(ml_norm); }
 
 static ml_norm_affine affine_of(const ml_norm *g, int64_t c, float mean, float rstd) {
   return (ml_norm_affine){.mean = mean, .scale = g->weight ? g->weight[c] * rstd : rstd,

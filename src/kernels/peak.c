@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/isa.h"
 
 enum { MAX_SLICES = 201, READ_BYTES = 1 << 16 };
 static const double slice_seconds = 0.005;
@@ -63,19 +64,11 @@ static double run_slice(slice *s, double seconds) {
   return done / passed;
 }
 
-static peak_loop f32_loop(void) {
-#if defined(__x86_64__)
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return ml_peak_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return ml_peak_avx2;
-#endif
-  return ml_peak_portable;
-}
-
 static peak_loop loop_of(ml_peak_kind kind) {
 #if defined(__x86_64__)
   if (kind == ML_PEAK_AMX) return ml_peak_amx;
 #endif
-  return kind == ML_PEAK_F32 ? f32_loop() : NULL;
+  return kind == ML_PEAK_F32 ? ML_FOR_ISA(ml_peak) : NULL;
 }
 
 static int by_size(const void *a, const void *b) {

@@ -2,8 +2,8 @@
  * Called by operations, losses and the optimizers' clipping; allocates nothing.
  *
  * A long sum is cut into chunks whose size follows from its length, and their results are added in ascending order. */
-#include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/reduce_table.h"
 
@@ -34,13 +34,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /* How many outputs of `each` elements make a grain. */
 static int64_t grain_of(int64_t each) { return each >= GRAIN ? 1 : GRAIN / (each > 0 ? each : 1); }
 
-static const ml_reduce_table *table_in_use(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_reduce_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_reduce_avx2;
-#endif
-  return &ml_reduce_portable;
-}
+static const ml_reduce_table *table_in_use(void) { return ML_FOR_ISA(ml_reduce); }
 
 /* ---- whole rows ---- */
 

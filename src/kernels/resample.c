@@ -4,16 +4,10 @@
 
 #include <string.h>
 
-#include "base/cpu.h"
+#include "kernels/isa.h"
 #include "kernels/resample_table.h"
 
-static const ml_resample_table *table(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_resample_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_resample_avx2;
-#endif
-  return &ml_resample_portable;
-}
+static const ml_resample_table *table(void) { return ML_FOR_ISA(ml_resample); }
 
 int64_t ml_resample_padded(int64_t width) {
   return (width + ML_RESAMPLE_LANES - 1) / ML_RESAMPLE_LANES * ML_RESAMPLE_LANES;

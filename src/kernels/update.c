@@ -1,16 +1,10 @@
 /* The optimizers' loops: picks the instruction set's. Called by src/optim; starts no threads. */
 #include "kernels/update.h"
 
-#include "base/cpu.h"
+#include "kernels/isa.h"
 #include "kernels/update_table.h"
 
-static const ml_update_table *table(void) {
-#ifdef __x86_64__
-  if (ml_cpu_isa() >= ML_ISA_AVX512) return &ml_update_avx512;
-  if (ml_cpu_isa() == ML_ISA_AVX2) return &ml_update_avx2;
-#endif
-  return &ml_update_portable;
-}
+static const ml_update_table *table(void) { return ML_FOR_ISA(ml_update); }
 
 void ml_update_sgd(float *w, const float *g, int64_t n, float lr, float decay) { table()->sgd(w, g, n, lr, decay); }
 
