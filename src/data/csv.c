@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/memory.h"
 #include "data/readers.h"
 
@@ -266,7 +267,7 @@ static void skip_header(csv *c) {
 static ml_status make_room(csv *c, ml_error *err) {
   int64_t lines = 1, most = (c->end - c->at + 1) / (2 * c->columns) + 1;
   for (const uint8_t *p = c->at; p < c->end; p++) lines += (*p == '\n') + (*p == '\r');
-  ml_shape shape = {.ndim = 2, .size = {lines < most ? lines : most, c->columns - 1}};
+  ml_shape shape = {.ndim = 2, .size = {ml_min64(lines, most), c->columns - 1}};
   c->images = ml_tensor_new(ML_U8, &shape, err);
   shape.ndim = 1;
   if (c->images) c->labels = ml_tensor_new(ML_I32, &shape, err);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/memory.h"
 #include "base/pool.h"
 
@@ -181,7 +182,7 @@ uint64_t ml_dataset_hash(const ml_dataset *d) {
   hash = fnv_number(hash, (uint64_t)d->images->dtype, 1);
   for (int i = 1; i < d->images->shape.ndim; i++) hash = fnv_number(hash, (uint64_t)d->images->shape.size[i], 8);
   for (; job.first < d->count; job.first += HASH_BLOCK) {
-    int64_t n = d->count - job.first < HASH_BLOCK ? d->count - job.first : HASH_BLOCK;
+    int64_t n = ml_min64(d->count - job.first, HASH_BLOCK);
     ml_pool_for(hash_samples, &job, n, 64);
     for (int64_t i = 0; i < n; i++) {
       hash = fnv_number(hash, job.hashes[i], 8);

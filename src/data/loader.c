@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
@@ -64,7 +65,7 @@ static double value_offset(const ml_loader *l) { return -l->options.mean / l->op
 /* Shares of even sizes, so that no pair to be mixed is cut apart. */
 static void cut_batch(ml_loader *l) {
   const int64_t most = l->augment ? MOST_SHARES : 1;
-  int64_t size = (l->batch + most - 1) / most;
+  int64_t size = ml_ceil_div(l->batch, most);
   size = size < LEAST_SHARE ? LEAST_SHARE : size + size % 2;
   if (!l->augment || size > l->batch) size = l->batch;
   for (int64_t begin = 0; begin < l->batch; begin += size)
@@ -99,7 +100,7 @@ ml_loader *ml_loader_new(ml_dataset *d, const ml_loader_options *options, ml_err
   l->d = ml_dataset_ref(d);
   l->options = *options;
   l->order = order;
-  l->batch = options->batch < d->count ? options->batch : d->count;
+  l->batch = ml_min64(options->batch, d->count);
   l->width = ml_tensor_row_count(d->images);
   l->steps = d->count / options->batch + (!options->drop_last && d->count % options->batch != 0);
   l->strength = 1;
@@ -134,8 +135,7 @@ int64_t ml_loader_steps(const ml_loader *l) { return l->steps; }
 
 /* Samples in batch `step`: all of them but the epoch's last have l->batch. */
 static int64_t batch_size(const ml_loader *l, int64_t step) {
-  int64_t left = l->d->count - step * l->batch;
-  return left < l->batch ? left : l->batch;
+  return ml_min64(l->d->count - step * l->batch, l->batch);
 }
 
 /* ---- filling ---- */
@@ -191,7 +191,7 @@ static void fill_share(void *ctx) {
   const ml_loader *l = share->loader;
   const batch_buffer *b = &l->buffers[l->step % 2];
   const int32_t *rows = l->order + l->step * l->batch;
-  const int64_t count = batch_size(l, l->step), end = share->end < count ? share->end : count;
+  const int64_t count = batch_size(l, l->step), end = ml_min64(share->end, count);
   if (share->begin >= end) return;
   if (!l->augment || !ml_augment_moves(l->augment)) fill_plain(l, b->x->f32, rows, share->begin, end);
   fill_targets(l, b->y, rows, share->begin, end);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/memory.h"
 #include "base/writer.h"
 #include "io/safetensors_header.h"
@@ -166,7 +167,7 @@ static ml_status check_metadata(const ml_archive *archive, char **keys, ml_error
 
 static ml_status check_archive(const ml_archive *archive, ml_error *err) {
   if (archive->tensor_count < 1) return ml_fail(err, ML_MISUSE, "no tensor to write; the format wants at least one");
-  int64_t most = archive->tensor_count > archive->metadata_count ? archive->tensor_count : archive->metadata_count;
+  int64_t most = ml_max64(archive->tensor_count, archive->metadata_count);
   char **texts = ml_calloc((size_t)most, sizeof *texts);
   if (!texts) return ml_fail(err, ML_NOMEM, "not enough memory for %" PRId64 " names", most);
   ml_status status = check_tensors(archive, texts, err);

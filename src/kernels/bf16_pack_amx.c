@@ -5,6 +5,7 @@
  * one of B [16 pairs][16 columns], where a pair is two products next to each other in K, in 4 bytes: the one is the
  * other's transpose. So there are two ways to read (along K, or along rows or columns), each of which yields the
  * tile of one side as it is and the other's after a transpose. */
+#include "base/integer.h"
 #include "kernels/gemm_bf16.h"
 
 #if defined(__x86_64__) && (defined(__AMX_BF16__) || defined(__AMXBF16__))
@@ -135,7 +136,7 @@ static void pack_tile(parts to, const float *x, int64_t stride_w, int64_t stride
 static void pack(char *panel, const float *x, int64_t stride_w, int64_t stride_p, int64_t count, int64_t k,
                  ml_precision precision, bool is_b) {
   const bool split = precision == ML_PRECISION_BF16X3, along_k = stride_p == 1;
-  const int64_t chunks = (k + ML_BF16_STEP - 1) / ML_BF16_STEP;
+  const int64_t chunks = ml_ceil_div(k, ML_BF16_STEP);
   for (int64_t t = 0; t < 2 * chunks; t++) { /* all of one half first if memory runs along K, else both in turn */
     const int64_t half = along_k ? t / chunks : t % 2, chunk = along_k ? t % chunks : t / 2;
     const int64_t p = chunk * ML_BF16_STEP, w = half * SIDE;

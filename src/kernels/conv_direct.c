@@ -1,6 +1,7 @@
 /* A pass computed directly, a row of pixels at a time: for depthwise convolutions and others whose products would have
  * a row or two only.
  * The same bits in every precision and on every instruction set. Called by conv.c; allocates nothing. */
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/conv_product.h"
 #include "kernels/vec4.h"
@@ -14,8 +15,6 @@ typedef struct direct {
   const float *staged;
   int64_t first;
 } direct;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 void ml_conv_direct_pack(const ml_conv_pass *pass, float *packed) {
   for (int64_t i = 0; i < pass->groups * pass->rows; i++) {
@@ -45,7 +44,7 @@ static void run_plane(const direct *g, int64_t image, int64_t r) {
   _Alignas(64) float strip[STRIP + ML_CONV_MAX_WIDTH];
   for (int64_t i = 0; i < h; i++, x += p->row, out += p->out_row) {
     for (int64_t j = 0; j < w; j += STRIP) {
-      const int64_t n = min64(STRIP, w - j);
+      const int64_t n = ml_min64(STRIP, w - j);
       g->unit->direct(strip, x + j, a, bias, p->taps, p->k, n);
       put(out + j * p->out_col, p->out_col, strip, n, p->relu);
     }

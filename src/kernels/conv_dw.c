@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/conv_kernel.h"
 
@@ -36,15 +37,11 @@ typedef struct weight_gradient {
   int64_t first, images, pixels, blocks;
 } weight_gradient;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* ---- sizes; the same for every kernel ---- */
 
 /* Rows and columns of a group's sums, in whole tiles of any kernel. */
 static int64_t sum_rows_of(const ml_conv_pass *p) { return p->k + ML_CONV_MAX_ROWS - 1; }
-static int64_t sum_cols_of(const ml_conv_pass *p) { return ceil_div(p->rows, ML_CONV_MAX_COLS) * ML_CONV_MAX_COLS; }
+static int64_t sum_cols_of(const ml_conv_pass *p) { return ml_ceil_div(p->rows, ML_CONV_MAX_COLS) * ML_CONV_MAX_COLS; }
 
 static int64_t image_staged_floats(const ml_conv_pass *p) { return p->planes.channels * p->planes.plane; }
 static int64_t image_packed_floats(const ml_conv_pass *p) {
@@ -52,11 +49,11 @@ static int64_t image_packed_floats(const ml_conv_pass *p) {
 }
 
 static int64_t stage_images(const ml_conv_pass *p, int64_t n) {
-  return max64(min64(STAGE_FLOATS / (image_staged_floats(p) + p->h * p->w * p->groups * sum_cols_of(p)), n), 1);
+  return ml_max64(ml_min64(STAGE_FLOATS / (image_staged_floats(p) + p->h * p->w * p->groups * sum_cols_of(p)), n), 1);
 }
 
 static int64_t staged_floats(const ml_conv_pass *p, int64_t n) {
-  return ceil_div(stage_images(p, n) * image_staged_floats(p) + ML_CONV_MAX_WIDTH, 16) * 16;
+  return ml_ceil_div(stage_images(p, n) * image_staged_floats(p) + ML_CONV_MAX_WIDTH, 16) * 16;
 }
 
 /* Every block may end in a step that is not whole. */
@@ -68,11 +65,11 @@ static int64_t slice_floats(const ml_conv_pass *p) { return p->groups * sum_rows
 
 static int64_t wanted_chunks(const ml_conv_pass *p, int64_t n) {
   const int64_t work = stage_images(p, n) * p->h * p->w * p->groups * p->k * p->rows;
-  return max64(min64(work / CHUNK_MIN_WORK, CHUNKS_WANTED), 1);
+  return ml_max64(ml_min64(work / CHUNK_MIN_WORK, CHUNKS_WANTED), 1);
 }
 
 static int64_t most_slices(const ml_conv_pass *p, int64_t n) {
-  return max64(min64(wanted_chunks(p, n), SUMS_FLOATS / slice_floats(p)), 1);
+  return ml_max64(ml_min64(wanted_chunks(p, n), SUMS_FLOATS / slice_floats(p)), 1);
 }
 
 int64_t ml_conv_dw_floats(const ml_conv2d *g) {
@@ -93,7 +90,8 @@ static char *packed_block(const weight_gradient *g, int64_t group, int64_t b, in
 static void copy_dy(const weight_gradient *g, float *rows, int64_t o, int64_t count, int64_t q0, int64_t depth) {
   const int64_t plane = g->pass->h * g->pass->w, outputs = g->pass->groups * g->pass->rows;
   for (int64_t q = 0; q < depth;) {
-    const int64_t image = g->first + (q0 + q) / plane, pixel = (q0 + q) % plane, run = min64(plane - pixel, depth - q);
+    const int64_t image = g->first + (q0 + q) / plane, pixel = (q0 + q) % plane;
+    const int64_t run = ml_min64(plane - pixel, depth - q);
     const float *dy = g->dy + (image * outputs + o) * plane + pixel;
     for (int64_t i = 0; i < count; i++) memcpy(rows + i * depth + q, dy + i * plane, (size_t)run * sizeof *dy);
     q += run;
@@ -104,11 +102,11 @@ static void pack_block(void *ctx, uint32_t chunk) {
   const weight_gradient *g = ctx;
   const int nr = g->kernel.nr;
   const int64_t group = chunk % g->pass->groups, b = chunk / g->pass->groups, q0 = b * g->block;
-  const int64_t depth = min64(g->block, g->pixels - q0);
+  const int64_t depth = ml_min64(g->block, g->pixels - q0);
   _Alignas(64) float rows[ML_CONV_MAX_COLS * ML_CONV_MAX_BLOCK];
   char *to = packed_block(g, group, b, depth);
   for (int64_t panel = 0; panel < g->b_panels; panel++) {
-    const int64_t o = panel * nr, count = min64(nr, g->pass->rows - o);
+    const int64_t o = panel * nr, count = ml_min64(nr, g->pass->rows - o);
     copy_dy(g, rows, group * g->pass->rows + o, count, q0, depth);
     ml_conv_pack_b(&g->kernel, to, rows, depth, count, depth);
     to += ml_conv_panel_bytes(&g->kernel, nr, depth);
@@ -127,7 +125,7 @@ typedef struct buffers {
 static void run_rows(const weight_gradient *g, buffers *v, int64_t pieces, int64_t p, float *sums, const char *b,
                      int64_t depth, bool add) {
   const int mr = g->kernel.mr, nr = g->kernel.nr;
-  const int64_t count = min64(mr, g->pass->k - p);
+  const int64_t count = ml_min64(mr, g->pass->k - p);
   g->kernel.unit->gather(v->rows, depth, g->staged, v->pieces, pieces, g->pass->taps, p, count);
   if (g->kernel.bf16) {
     ml_conv_pack_a(&g->kernel, v->packed, v->rows, depth, count, depth);
@@ -149,7 +147,7 @@ static void run_rows(const weight_gradient *g, buffers *v, int64_t pieces, int64
 static void run_block(const weight_gradient *g, buffers *v, int64_t group, int64_t b, int64_t a_begin, int64_t a_end,
                       float *sums, bool add) {
   const ml_conv_pass *pass = g->pass;
-  const int64_t q0 = b * g->block, depth = min64(g->block, g->pixels - q0);
+  const int64_t q0 = b * g->block, depth = ml_min64(g->block, g->pixels - q0);
   const int64_t pieces = ml_conv_cut(v->pieces, pass, g->kernel.unit->width, q0, depth);
   for (int64_t i = 0; i < pieces; i++) v->pieces[i].src += group * pass->channels * pass->planes.plane;
   const char *packed = packed_block(g, group, b, depth);
@@ -191,7 +189,7 @@ static void add_slices(void *ctx, int64_t begin, int64_t end) {
 
 static void run_stage(weight_gradient *g) {
   g->pixels = g->images * g->pass->h * g->pass->w;
-  g->blocks = ceil_div(g->pixels, g->block);
+  g->blocks = ml_ceil_div(g->pixels, g->block);
   ml_conv_stage(g->staged, &g->pass->planes, g->first, g->images);
   ml_pool_run(pack_block, g, (uint32_t)(g->blocks * g->pass->groups));
   ml_pool_run(run_chunk, g, (uint32_t)(g->row_chunks * g->slices * g->pass->groups));
@@ -203,15 +201,15 @@ void ml_conv_dw(float *dw, const float *dy, const ml_conv_pass *pass, int64_t n,
   g.block = ml_conv_block(&g.kernel, step * pass->h * pass->w);
   g.sum_rows = sum_rows_of(pass);
   g.sum_cols = sum_cols_of(pass);
-  g.a_panels = ceil_div(pass->k, g.kernel.mr);
-  g.b_panels = ceil_div(pass->rows, g.kernel.nr);
-  g.slices = min64(most_slices(pass, n), ceil_div(step * pass->h * pass->w, g.block));
-  g.row_chunks = min64(ceil_div(wanted, g.slices * pass->groups), g.a_panels);
+  g.a_panels = ml_ceil_div(pass->k, g.kernel.mr);
+  g.b_panels = ml_ceil_div(pass->rows, g.kernel.nr);
+  g.slices = ml_min64(most_slices(pass, n), ml_ceil_div(step * pass->h * pass->w, g.block));
+  g.row_chunks = ml_min64(ml_ceil_div(wanted, g.slices * pass->groups), g.a_panels);
   g.staged = work + most_slices(pass, n) * slice_floats(pass);
   g.packed = (char *)(g.staged + staged_floats(pass, n));
   for (g.first = 0; g.first < n; g.first += step) {
-    g.images = min64(step, n - g.first);
+    g.images = ml_min64(step, n - g.first);
     run_stage(&g);
   }
-  ml_pool_for(add_slices, &g, pass->groups * pass->k, max64(ADD_GRAIN / (pass->rows * g.slices), 1));
+  ml_pool_for(add_slices, &g, pass->groups * pass->k, ml_max64(ADD_GRAIN / (pass->rows * g.slices), 1));
 }

@@ -1,5 +1,6 @@
 /* The weight gradient of a depthwise convolution, directly: dw[o, tap] is a sum over the pixels of two planes. The
  * same bits in every precision and on every instruction set. Called by conv.c; allocates nothing. */
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/conv_dw.h"
 #include "kernels/vec4.h"
@@ -18,11 +19,8 @@ typedef struct direct {
   int64_t first, images;
 } direct;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static int64_t stage_images(const ml_conv_pass *p, int64_t n) {
-  return max64(min64(STAGE_FLOATS / (p->planes.channels * p->planes.plane), n), 1);
+  return ml_max64(ml_min64(STAGE_FLOATS / (p->planes.channels * p->planes.plane), n), 1);
 }
 
 static int64_t sums_floats(const ml_conv_pass *p) {
@@ -71,9 +69,9 @@ void ml_conv_dw_direct(float *dw, const float *dy, const ml_conv_pass *pass, int
   direct g = {.pass = pass, .dw = dw, .dy = dy, .sums = (double *)work, .staged = work + sums_floats(pass)};
   const int64_t step = stage_images(pass, n), outputs = pass->groups * pass->rows;
   for (g.first = 0; g.first < n; g.first += step) {
-    g.images = min64(step, n - g.first);
+    g.images = ml_min64(step, n - g.first);
     ml_conv_stage(g.staged, &pass->planes, g.first, g.images);
-    ml_pool_for(run_outputs, &g, outputs, max64(GRAIN_WORK / (g.images * pass->k * pass->h * pass->w), 1));
+    ml_pool_for(run_outputs, &g, outputs, ml_max64(GRAIN_WORK / (g.images * pass->k * pass->h * pass->w), 1));
   }
   for (int64_t i = 0; i < outputs * pass->k; i++) dw[i] = (float)g.sums[i];
 }

@@ -1,9 +1,8 @@
 /* Chooses the register kernels of a convolution and passes on to them: see conv_kernel.h. */
 #include "kernels/conv_kernel.h"
 
+#include "base/integer.h"
 #include "kernels/isa.h"
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 const ml_conv_unit *ml_conv_unit_in_use(void) { return ML_FOR_ISA(ml_conv); }
 
@@ -22,7 +21,7 @@ ml_conv_kernel ml_conv_kernel_in_use(void) {
 
 /* Equal blocks in f32; whole steps in bf16, fewer where a product takes three. */
 int64_t ml_conv_block(const ml_conv_kernel *kernel, int64_t k) {
-  if (kernel->precision == ML_PRECISION_F32) return ceil_div(k, ceil_div(k, ML_CONV_MAX_BLOCK));
+  if (kernel->precision == ML_PRECISION_F32) return ml_ceil_div(k, ml_ceil_div(k, ML_CONV_MAX_BLOCK));
   const int64_t steps = ML_CONV_MAX_BLOCK / ML_BF16_STEP / ml_bf16_steps(1, kernel->precision);
   return steps * ML_BF16_STEP;
 }

@@ -4,13 +4,11 @@
 
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/vec4.h"
 
 enum { STAGE_GRAIN = 1 << 13 /* floats that a thread copies at a time */ };
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t out_size(int64_t size, int64_t padding, int64_t kernel, int64_t stride) {
   const int64_t room = size + padding - kernel;
@@ -34,7 +32,7 @@ int64_t ml_conv_table_words(const ml_conv2d *g) { return 2 * g->kh * g->kw; }
 ml_conv_pass ml_conv_forward_pass(const ml_conv2d *g, float *y, const float *x, const float *w, int64_t *words) {
   const int64_t oh = ml_conv2d_out_h(g), ow = ml_conv2d_out_w(g), size = g->kh * g->kw;
   ml_conv_planes s = {.source = x, .channels = g->in_c, .h = g->h, .w = g->w, .row0 = -g->pad_top,
-                      .col0 = -g->pad_left, .step = g->stride_w, .phases = min64(g->stride_w, g->kw)};
+                      .col0 = -g->pad_left, .step = g->stride_w, .phases = ml_min64(g->stride_w, g->kw)};
   s.rows = (oh - 1) * g->stride_h + g->kh;
   s.cols = ow + (g->kw - 1) / g->stride_w;
   s.plane = s.phases * s.rows * s.cols;
@@ -62,20 +60,20 @@ typedef struct axis {
 
 static axis axis_of(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t r) {
   axis v = {.taps = r < kernel ? (kernel - 1 - r) / stride + 1 : 0};
-  v.first = pad > r ? (pad - r + stride - 1) / stride : 0;
+  v.first = pad > r ? ml_ceil_div(pad - r, stride) : 0;
   const int64_t last = size - 1 + pad - r;
-  v.count = last < 0 ? 0 : max64(last / stride + 1 - v.first, 0);
+  v.count = last < 0 ? 0 : ml_max64(last / stride + 1 - v.first, 0);
   return v;
 }
 
 /* The places *from .. *from + return value - 1 of dy that any x reads. */
 static int64_t source_range(int64_t *from, int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
   int64_t begin = INT64_MAX, end = INT64_MIN;
-  for (int64_t r = 0; r < min64(stride, kernel); r++) {
+  for (int64_t r = 0; r < ml_min64(stride, kernel); r++) {
     const axis v = axis_of(size, kernel, stride, pad, r);
     if (v.count == 0) continue;
-    begin = min64(begin, v.first - (v.taps - 1));
-    end = max64(end, v.first + v.count);
+    begin = ml_min64(begin, v.first - (v.taps - 1));
+    end = ml_max64(end, v.first + v.count);
   }
   *from = begin < end ? begin : 0;
   return begin < end ? end - begin : 0;
@@ -148,8 +146,8 @@ static inline void copy(float *restrict to, const float *restrict x, int64_t ste
 
 /* The values of u < limit with 0 <= at + u step < size: from *begin to *end - 1. */
 static void inside(int64_t *begin, int64_t *end, int64_t at, int64_t step, int64_t size, int64_t limit) {
-  *begin = at >= 0 ? 0 : min64((-at + step - 1) / step, limit);
-  *end = at >= size ? *begin : max64(min64((size - 1 - at) / step + 1, limit), *begin);
+  *begin = at >= 0 ? 0 : ml_min64(ml_ceil_div(-at, step), limit);
+  *end = at >= size ? *begin : ml_max64(ml_min64((size - 1 - at) / step + 1, limit), *begin);
 }
 
 static void stage_plane(float *to, const float *x, const ml_conv_planes *p) {
@@ -192,7 +190,7 @@ int64_t ml_conv_cut(ml_conv_piece *pieces, const ml_conv_pass *p, int width, int
   const int64_t image_floats = p->planes.channels * p->planes.plane;
   int64_t j = q0 % p->w, i = q0 / p->w % p->h, image = q0 / p->w / p->h, n = 0;
   for (int64_t col = 0; col < count;) {
-    const int64_t run = min64(p->w - j, count - col), src = image * image_floats + p->base + i * p->row + j;
+    const int64_t run = ml_min64(p->w - j, count - col), src = image * image_floats + p->base + i * p->row + j;
     for (int64_t at = 0; at < run; at += width) pieces[n++] = (ml_conv_piece){src + at, col + at};
     col += run;
     j = 0;

@@ -8,6 +8,7 @@
  * computed in a buffer. */
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/conv_product.h"
 
@@ -34,15 +35,11 @@ typedef struct run {
   int64_t col, count;
 } run;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* ---- weights ---- */
 
 int64_t ml_conv_packed_floats(int64_t groups, int64_t rows, int64_t k) {
   const int64_t rows_at_most = rows + ML_CONV_MAX_ROWS - 1;
-  return groups * rows_at_most * ceil_div(k, ML_BF16_STEP) * ML_BF16_STEP * ML_CONV_SPREAD; /* room for the bias, too */
+  return groups * rows_at_most * ml_round_up(k, ML_BF16_STEP) * ML_CONV_SPREAD; /* room for the bias, too */
 }
 
 static void pack_panel(void *ctx, uint32_t chunk) {
@@ -50,10 +47,10 @@ static void pack_panel(void *ctx, uint32_t chunk) {
   const ml_conv_pass *pass = g->pass;
   _Alignas(64) float rows[ML_CONV_MAX_ROWS * (ML_CONV_MAX_BLOCK + 1)];
   const int64_t group = chunk / g->a_panels, row = chunk % g->a_panels * g->kernel.mr;
-  const int64_t count = min64(g->kernel.mr, pass->rows - row);
+  const int64_t count = ml_min64(g->kernel.mr, pass->rows - row);
   char *panel = g->packed + chunk * g->a_panel_bytes;
   for (int64_t p = 0; p < pass->k; p += g->block) {
-    const int64_t products = min64(g->block, pass->k - p);
+    const int64_t products = ml_min64(g->block, pass->k - p);
     const bool with_bias = g->bias_product && p + products == pass->k;
     const int64_t depth = products + with_bias;
     for (int64_t i = 0; i < count; i++) {
@@ -67,7 +64,7 @@ static void pack_panel(void *ctx, uint32_t chunk) {
 static product product_of(const ml_conv_pass *pass, float *packed) {
   product g = {.pass = pass, .kernel = ml_conv_kernel_in_use(), .packed = (char *)packed};
   g.block = ml_conv_block(&g.kernel, pass->k);
-  g.a_panels = ceil_div(pass->rows, g.kernel.mr);
+  g.a_panels = ml_ceil_div(pass->rows, g.kernel.mr);
   g.bias_product = pass->bias && !g.kernel.bf16;
   g.a_panel_bytes = ml_conv_panel_bytes(&g.kernel, g.kernel.mr, pass->k + g.bias_product);
   return g;
@@ -88,7 +85,7 @@ static int64_t find_runs(run *runs, const product *g, int64_t group, int64_t q0,
   float *out = p->out + g->first * p->out_image + group * p->rows * p->out_plane + p->out_base;
   int64_t j = q0 % w, i = q0 / w % h, image = q0 / w / h, n = 0;
   for (int64_t col = 0; col < count; j = 0) {
-    const int64_t length = min64(w - j, count - col);
+    const int64_t length = ml_min64(w - j, count - col);
     runs[n++] = (run){out + image * p->out_image + i * p->out_row + j * p->out_col, col, length};
     col += length;
     if (++i == h) {
@@ -147,7 +144,7 @@ static void run_aside(const product *g, int64_t group, int64_t a_panel, const bl
                       int64_t count) {
   const ml_conv_pass *pass = g->pass;
   const int nr = g->kernel.nr;
-  const int64_t row = a_panel * g->kernel.mr, rows = min64(g->kernel.mr, pass->rows - row);
+  const int64_t row = a_panel * g->kernel.mr, rows = ml_min64(g->kernel.mr, pass->rows - row);
   const bool from_bias = v->first && pass->bias && !g->bias_product;
   _Alignas(64) float tile[ML_CONV_MAX_ROWS * ML_CONV_MAX_COLS];
   if (from_bias) {
@@ -188,7 +185,7 @@ static const void *fill_panel(const product *g, buffers *v, const ml_conv_piece 
 
 static void multiply_panel(const product *g, int64_t group, int64_t panel) {
   const ml_conv_pass *pass = g->pass;
-  const int64_t q0 = panel * g->kernel.nr, cols = min64(g->kernel.nr, g->pixels - q0);
+  const int64_t q0 = panel * g->kernel.nr, cols = ml_min64(g->kernel.nr, g->pixels - q0);
   run runs[ML_CONV_MAX_COLS];
   ml_conv_piece pieces[ML_CONV_MAX_COLS];
   buffers v;
@@ -196,7 +193,7 @@ static void multiply_panel(const product *g, int64_t group, int64_t panel) {
   const int64_t count = ml_conv_cut(pieces, pass, g->kernel.unit->width, q0, cols);
   for (int64_t i = 0; i < count; i++) pieces[i].src += group * pass->channels * pass->planes.plane;
   for (int64_t p = 0; p < pass->k; p += g->block) {
-    const int64_t products = min64(g->block, pass->k - p);
+    const int64_t products = ml_min64(g->block, pass->k - p);
     block b = {.first = p == 0, .last = p + products == pass->k};
     b.a = g->packed + group * g->a_panels * g->a_panel_bytes + ml_conv_panel_bytes(&g->kernel, g->kernel.mr, p);
     b.b = fill_panel(g, &v, pieces, count, cols, p, products);
@@ -208,7 +205,7 @@ static void multiply_panel(const product *g, int64_t group, int64_t panel) {
 static void multiply_chunk(void *ctx, uint32_t chunk) {
   const product *g = ctx;
   const int64_t group = chunk / g->chunks, begin = chunk % g->chunks * g->chunk_panels;
-  const int64_t end = min64(begin + g->chunk_panels, g->panels);
+  const int64_t end = ml_min64(begin + g->chunk_panels, g->panels);
   for (int64_t panel = begin; panel < end; panel++) multiply_panel(g, group, panel);
 }
 
@@ -218,10 +215,10 @@ void ml_conv_product(const ml_conv_pass *pass, const float *packed, const float 
   g.staged = staged;
   g.first = first;
   g.pixels = images * pass->h * pass->w;
-  g.panels = ceil_div(g.pixels, g.kernel.nr);
-  const int64_t panel_work = max64(pass->rows * pass->k * g.kernel.nr, 1);
-  const int64_t by_work = ceil_div(CHUNK_MIN_WORK, panel_work), by_count = g.panels * pass->groups / CHUNKS_WANTED;
-  g.chunk_panels = max64(min64(by_work, by_count), 1);
-  g.chunks = ceil_div(g.panels, g.chunk_panels);
+  g.panels = ml_ceil_div(g.pixels, g.kernel.nr);
+  const int64_t panel_work = ml_max64(pass->rows * pass->k * g.kernel.nr, 1);
+  const int64_t by_work = ml_ceil_div(CHUNK_MIN_WORK, panel_work), by_count = g.panels * pass->groups / CHUNKS_WANTED;
+  g.chunk_panels = ml_max64(ml_min64(by_work, by_count), 1);
+  g.chunks = ml_ceil_div(g.panels, g.chunk_panels);
   ml_pool_run(multiply_chunk, &g, (uint32_t)(g.chunks * pass->groups));
 }

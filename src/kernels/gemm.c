@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_micro.h"
@@ -47,22 +48,17 @@ typedef struct gemm {
   int64_t tiles_down, tiles_across; /* this stage's tiles */
 } gemm;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
 static const ml_micro *micro_in_use(void) { return ML_FOR_ISA(ml_micro); }
 
 /* Floats of packed B in a stage, the larger share of a workspace; a multiple of 16 so that A begins aligned too. */
 static int64_t packed_b_floats(int64_t n, int64_t depth) {
-  return round_up(min64(round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
+  return ml_round_up(ml_min64(ml_round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
 }
 
 static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
-  const int64_t depth = min64(k, BLOCKS_PER_STAGE * ml_k_block(k));
-  const int64_t rows = min64(m, M_STAGE);
-  return packed_b_floats(n, depth) + round_up(round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
+  const int64_t depth = ml_min64(k, BLOCKS_PER_STAGE * ml_k_block(k));
+  const int64_t rows = ml_min64(m, M_STAGE);
+  return packed_b_floats(n, depth) + ml_round_up(ml_round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
 }
 
 /* Whether c is computed as the transpose of b^T a^T where that saves packing: a layer's product x W^T reads W, the
@@ -72,12 +68,12 @@ static bool may_swap(int64_t m, int64_t n) { return n > m && m * n <= SWAP_LIMIT
 
 static int64_t workspace_f32(int64_t m, int64_t n, int64_t k) {
   const int64_t plain = packing_floats(m, n, k);
-  return may_swap(m, n) ? max64(packing_floats(n, m, k) + m * n, plain) : plain;
+  return may_swap(m, n) ? ml_max64(packing_floats(n, m, k) + m * n, plain) : plain;
 }
 
 size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
   if (m <= 0 || n <= 0 || k <= 0) return 0;
-  return (size_t)max64(workspace_f32(m, n, k), (int64_t)ml_gemm_bf16_workspace(m, n, k));
+  return (size_t)ml_max64(workspace_f32(m, n, k), (int64_t)ml_gemm_bf16_workspace(m, n, k));
 }
 
 /* ---- packing ---- */
@@ -86,21 +82,21 @@ static void pack_a(const gemm *g, int64_t panel) {
   const int mr = g->micro->mr;
   const int64_t i = g->i0 + panel * mr;
   const float *x = g->a.data + i * g->a.row + g->p0 * g->a.col;
-  ml_pack_panel(g->packed_a + panel * mr * g->depth, mr, (int)min64(mr, g->m - i), x, g->a.row, g->a.col, g->depth);
+  ml_pack_panel(g->packed_a + panel * mr * g->depth, mr, (int)ml_min64(mr, g->m - i), x, g->a.row, g->a.col, g->depth);
 }
 
 static void pack_b(const gemm *g, int64_t panel) {
   const int nr = g->micro->nr;
   const int64_t j = g->j0 + panel * nr;
   const float *x = g->b.data + j * g->b.col + g->p0 * g->b.row;
-  ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
+  ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)ml_min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
 }
 
 /* Packs a group of panels: B's first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
   const int64_t begin = chunk * g->pack_group;
-  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - g->direct_panels);
+  const int64_t end = ml_min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - g->direct_panels);
   for (int64_t i = begin; i < end; i++) {
     if (i < g->pack_b_panels) {
       pack_b(g, i);
@@ -153,7 +149,7 @@ static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t 
   if (i + micro->mr <= g->m && j + micro->nr <= g->n) {
     run_micro(g, c, g->ldc, a_panel, p, b, depth, &f);
   } else {
-    run_edge(g, c, a_panel, p, b, depth, f, min64(micro->mr, g->m - i), min64(micro->nr, g->n - j));
+    run_edge(g, c, a_panel, p, b, depth, f, ml_min64(micro->mr, g->m - i), ml_min64(micro->nr, g->n - j));
   }
 }
 
@@ -164,7 +160,7 @@ static void multiply_tile(void *ctx, uint32_t tile) {
   const int64_t b_begin = across * g->b_panels / g->tiles_across;
   const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
   for (int64_t p = 0; p < g->depth; p += g->k_block) {
-    const int64_t depth = min64(g->k_block, g->depth - p);
+    const int64_t depth = ml_min64(g->k_block, g->depth - p);
     for (int64_t b = b_begin; b < b_end; b++) {
       for (int64_t a = a_begin; a < a_end; a++) run_panels(g, a, b, p, depth);
     }
@@ -174,34 +170,34 @@ static void multiply_tile(void *ctx, uint32_t tile) {
 /* ---- stages ---- */
 
 static void plan_tiles(gemm *g) {
-  const int64_t max_down = min64(g->a_panels, ceil_div(g->rows, 2 * g->micro->mr));
-  g->tiles_down = ceil_div(g->rows, TILE_ROWS);
-  g->tiles_across = ceil_div(g->cols, TILE_COLS);
+  const int64_t max_down = ml_min64(g->a_panels, ml_ceil_div(g->rows, 2 * g->micro->mr));
+  g->tiles_down = ml_ceil_div(g->rows, TILE_ROWS);
+  g->tiles_across = ml_ceil_div(g->cols, TILE_COLS);
   for (;;) {
     const int64_t tiles = g->tiles_down * g->tiles_across;
     if (tiles >= TILES_WANTED || g->rows * g->cols * g->depth / tiles < 2 * TILE_MIN_WORK) break;
     if (g->tiles_across < g->b_panels) {
-      g->tiles_across = min64(2 * g->tiles_across, g->b_panels);
+      g->tiles_across = ml_min64(2 * g->tiles_across, g->b_panels);
     } else if (g->tiles_down < max_down) {
-      g->tiles_down = min64(2 * g->tiles_down, max_down);
+      g->tiles_down = ml_min64(2 * g->tiles_down, max_down);
     } else {
       break;
     }
   }
-  g->tiles_down = min64(g->tiles_down, g->a_panels);
-  g->tiles_across = min64(g->tiles_across, g->b_panels);
+  g->tiles_down = ml_min64(g->tiles_down, g->a_panels);
+  g->tiles_across = ml_min64(g->tiles_across, g->b_panels);
 }
 
 static void run_stage(gemm *g, bool fresh_b) {
-  g->a_panels = ceil_div(g->rows, g->micro->mr);
-  g->b_panels = ceil_div(g->cols, g->micro->nr);
+  g->a_panels = ml_ceil_div(g->rows, g->micro->mr);
+  g->b_panels = ml_ceil_div(g->cols, g->micro->nr);
   g->direct_panels = g->direct_a ? g->rows / g->micro->mr : 0;
   g->pack_b_panels = fresh_b ? g->b_panels : 0;
   const int64_t packed_a = g->a_panels - g->direct_panels, panels = g->pack_b_panels + packed_a;
   const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
   if (panels > 0) {
-    g->pack_group = ceil_div(panels, ceil_div(floats, PACK_CHUNK));
-    ml_pool_run(pack_chunk, g, (uint32_t)ceil_div(panels, g->pack_group));
+    g->pack_group = ml_ceil_div(panels, ml_ceil_div(floats, PACK_CHUNK));
+    ml_pool_run(pack_chunk, g, (uint32_t)ml_ceil_div(panels, g->pack_group));
   }
   plan_tiles(g);
   ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
@@ -221,15 +217,15 @@ static void run_without_products(float *c, int64_t ldc, ml_epilogue e, int64_t m
 static void run_stages(gemm *g, float *work) {
   g->direct_a = g->a.col == 1;
   g->k_block = ml_k_block(g->k);
-  const int64_t depth = min64(g->k, BLOCKS_PER_STAGE * g->k_block);
+  const int64_t depth = ml_min64(g->k, BLOCKS_PER_STAGE * g->k_block);
   g->packed_b = work;
   g->packed_a = work + packed_b_floats(g->n, depth);
   for (g->j0 = 0; g->j0 < g->n; g->j0 += N_STAGE) {
-    g->cols = min64(N_STAGE, g->n - g->j0);
+    g->cols = ml_min64(N_STAGE, g->n - g->j0);
     for (g->p0 = 0; g->p0 < g->k; g->p0 += depth) {
-      g->depth = min64(depth, g->k - g->p0);
+      g->depth = ml_min64(depth, g->k - g->p0);
       for (g->i0 = 0; g->i0 < g->m; g->i0 += M_STAGE) {
-        g->rows = min64(M_STAGE, g->m - g->i0);
+        g->rows = ml_min64(M_STAGE, g->m - g->i0);
         run_stage(g, g->i0 == 0);
       }
     }

@@ -7,6 +7,7 @@
 #include "kernels/gemm_bf16.h"
 
 #include "base/cpu.h"
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/isa.h"
 #include "kernels/packed.h"
@@ -43,10 +44,6 @@ typedef struct product {
   int64_t tiles_down, tiles_across; /* this stage's tiles */
 } product;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
 const ml_bf16_micro *ml_bf16_micro_in_use(void) {
 #ifdef __x86_64__
   if (ml_cpu_isa() == ML_ISA_AMX) return &ml_bf16_amx;
@@ -57,23 +54,23 @@ const ml_bf16_micro *ml_bf16_micro_in_use(void) {
 static int64_t steps_per_32(ml_precision precision) { return precision == ML_PRECISION_BF16X3 ? 3 : 1; }
 
 int64_t ml_bf16_steps(int64_t k, ml_precision precision) {
-  return ceil_div(k, ML_BF16_STEP) * steps_per_32(precision);
+  return ml_ceil_div(k, ML_BF16_STEP) * steps_per_32(precision);
 }
 
 /* Bytes of a packed row of A or column of B in a stage, for the larger of the precisions and elements. */
 static int64_t row_bytes(int64_t k) {
   const int64_t whole = ml_bf16_steps(k, ML_PRECISION_BF16X3) * ML_BF16_STEP * (int64_t)sizeof(float);
-  return min64(whole, STAGE_ROW_BYTES);
+  return ml_min64(whole, STAGE_ROW_BYTES);
 }
 
 /* B's share of the workspace; A's follows. */
 static int64_t packed_b_bytes(int64_t n, int64_t k) {
-  return min64(round_up(n, ML_BF16_MAX_COLS), N_STAGE) * row_bytes(k);
+  return ml_min64(ml_round_up(n, ML_BF16_MAX_COLS), N_STAGE) * row_bytes(k);
 }
 
 size_t ml_gemm_bf16_workspace(int64_t m, int64_t n, int64_t k) {
   if (m <= 0 || n <= 0 || k <= 0) return 0;
-  const int64_t packed_a_bytes = min64(round_up(m, ROWS_ALIGN), M_STAGE) * row_bytes(k);
+  const int64_t packed_a_bytes = ml_min64(ml_round_up(m, ROWS_ALIGN), M_STAGE) * row_bytes(k);
   return (size_t)(packed_b_bytes(n, k) + packed_a_bytes) / sizeof(float);
 }
 
@@ -83,21 +80,21 @@ static void pack_a(const product *g, int64_t panel) {
   const int mr = g->micro->mr;
   const int64_t i = g->i0 + panel * mr;
   g->micro->pack_a(g->packed_a + panel * g->a_bytes, g->a.data + i * g->a.row + g->p0 * g->a.col, g->a.row, g->a.col,
-                   min64(mr, g->m - i), g->depth, g->precision);
+                   ml_min64(mr, g->m - i), g->depth, g->precision);
 }
 
 static void pack_b(const product *g, int64_t panel) {
   const int nr = g->micro->nr;
   const int64_t j = g->j0 + panel * nr;
   g->micro->pack_b(g->fresh_b + panel * g->b_bytes, g->b.data + j * g->b.col + g->p0 * g->b.row, g->b.col, g->b.row,
-                   min64(nr, g->n - j), g->depth, g->precision);
+                   ml_min64(nr, g->n - j), g->depth, g->precision);
 }
 
 /* Packs a group of panels: B's first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const product *g = ctx;
   const int64_t begin = chunk * g->pack_group;
-  const int64_t end = min64(begin + g->pack_group, g->pack_b_panels + g->a_panels);
+  const int64_t end = ml_min64(begin + g->pack_group, g->pack_b_panels + g->a_panels);
   for (int64_t i = begin; i < end; i++) {
     if (i < g->pack_b_panels) {
       pack_b(g, i);
@@ -131,14 +128,14 @@ void ml_bf16_run_edge(const ml_bf16_micro *micro, float *c, int64_t ldc, const v
 /* Panels a_begin..a_end-1 of A by one of B, `steps` of this stage's steps from `step` on. */
 static void run_strip(const product *g, int64_t a_begin, int64_t a_end, int64_t b_panel, int64_t step, int64_t steps) {
   const ml_bf16_micro *micro = g->micro;
-  const int64_t mr = micro->mr, nr = micro->nr, j = g->j0 + b_panel * nr, cols = min64(nr, g->n - j);
+  const int64_t mr = micro->mr, nr = micro->nr, j = g->j0 + b_panel * nr, cols = ml_min64(nr, g->n - j);
   const int64_t element = ML_BF16_STEP * micro->element; /* bytes of a step of one row or column */
   const char *b = g->packed_b + b_panel * g->b_bytes + step * nr * element;
   const bool last = g->p0 + g->depth == g->k && step + steps == g->steps;
   const ml_finish f = {.add = g->p0 > 0 || step > 0,
                        .relu = last && g->epilogue.relu,
                        .bias = last && g->epilogue.bias ? g->epilogue.bias + j : NULL};
-  const int64_t whole = cols == nr ? min64(a_end, (g->m - g->i0) / mr) : a_begin;
+  const int64_t whole = cols == nr ? ml_min64(a_end, (g->m - g->i0) / mr) : a_begin;
   for (int64_t p = a_begin; p < a_end; p = p < whole ? whole : p + 1) {
     const int64_t i = g->i0 + p * mr;
     const char *a = g->packed_a + p * g->a_bytes + step * mr * element;
@@ -146,7 +143,7 @@ static void run_strip(const product *g, int64_t a_begin, int64_t a_end, int64_t 
     if (p < whole) {
       micro->run(c, g->ldc, a, g->a_bytes, whole - p, b, steps, f);
     } else {
-      ml_bf16_run_edge(micro, c, g->ldc, a, b, steps, f, min64(mr, g->m - i), cols);
+      ml_bf16_run_edge(micro, c, g->ldc, a, b, steps, f, ml_min64(mr, g->m - i), cols);
     }
   }
 }
@@ -159,7 +156,7 @@ static void multiply_tile(void *ctx, uint32_t tile) {
   const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
   for (int64_t b = b_begin; b < b_end; b++) {
     for (int64_t s = 0; s < g->steps; s += g->micro->block) {
-      run_strip(g, a_begin, a_end, b, s, min64(g->micro->block, g->steps - s));
+      run_strip(g, a_begin, a_end, b, s, ml_min64(g->micro->block, g->steps - s));
     }
   }
 }
@@ -167,16 +164,16 @@ static void multiply_tile(void *ctx, uint32_t tile) {
 /* ---- stages ---- */
 
 static void plan_tiles(product *g) {
-  g->tiles_down = min64(ceil_div(g->rows, TILE_ROWS), g->a_panels);
-  g->tiles_across = min64(ceil_div(g->cols, TILE_COLS), g->b_panels);
+  g->tiles_down = ml_min64(ml_ceil_div(g->rows, TILE_ROWS), g->a_panels);
+  g->tiles_across = ml_min64(ml_ceil_div(g->cols, TILE_COLS), g->b_panels);
   for (;;) {
     const int64_t tiles = g->tiles_down * g->tiles_across;
     const int64_t work = g->rows * g->cols * g->steps * ML_BF16_STEP / tiles;
     if (tiles >= TILES_WANTED || work < 2 * TILE_MIN_WORK) break;
     if (g->tiles_across < g->b_panels) {
-      g->tiles_across = min64(2 * g->tiles_across, g->b_panels);
+      g->tiles_across = ml_min64(2 * g->tiles_across, g->b_panels);
     } else if (g->tiles_down < g->a_panels) {
-      g->tiles_down = min64(2 * g->tiles_down, g->a_panels);
+      g->tiles_down = ml_min64(2 * g->tiles_down, g->a_panels);
     } else {
       break;
     }
@@ -185,16 +182,16 @@ static void plan_tiles(product *g) {
 
 static void run_stage(product *g, bool fresh_b) {
   const ml_bf16_micro *micro = g->micro;
-  g->a_panels = ceil_div(g->rows, micro->mr);
-  g->b_panels = ceil_div(g->cols, micro->nr);
+  g->a_panels = ml_ceil_div(g->rows, micro->mr);
+  g->b_panels = ml_ceil_div(g->cols, micro->nr);
   g->steps = ml_bf16_steps(g->depth, g->precision);
   g->a_bytes = g->steps * ML_BF16_STEP * micro->mr * micro->element;
   g->b_bytes = g->steps * ML_BF16_STEP * micro->nr * micro->element;
   g->pack_b_panels = fresh_b ? g->b_panels : 0;
   const int64_t panels = g->pack_b_panels + g->a_panels;
   const int64_t elements = (g->a_panels * micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
-  g->pack_group = ceil_div(panels, ceil_div(elements, PACK_CHUNK));
-  ml_pool_run(pack_chunk, g, (uint32_t)ceil_div(panels, g->pack_group));
+  g->pack_group = ml_ceil_div(panels, ml_ceil_div(elements, PACK_CHUNK));
+  ml_pool_run(pack_chunk, g, (uint32_t)ml_ceil_div(panels, g->pack_group));
   plan_tiles(g);
   ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
 }
@@ -209,11 +206,11 @@ static void run_stages(product *g, float *work) {
   if (!g->packed_b) g->packed_b = g->fresh_b = (char *)work;
   g->packed_a = (char *)work + packed_b_bytes(g->n, g->k);
   for (g->j0 = 0; g->j0 < g->n; g->j0 += N_STAGE) {
-    g->cols = min64(N_STAGE, g->n - g->j0);
+    g->cols = ml_min64(N_STAGE, g->n - g->j0);
     for (g->p0 = 0; g->p0 < g->k; g->p0 += depth) {
-      g->depth = min64(depth, g->k - g->p0);
+      g->depth = ml_min64(depth, g->k - g->p0);
       for (g->i0 = 0; g->i0 < g->m; g->i0 += M_STAGE) {
-        g->rows = min64(M_STAGE, g->m - g->i0);
+        g->rows = ml_min64(M_STAGE, g->m - g->i0);
         run_stage(g, g->i0 == 0 && g->fresh_b);
       }
     }
@@ -237,7 +234,7 @@ size_t ml_packed_floats(int64_t n, int64_t k) {
   const ml_precision precision = ml_precision_in_use();
   const ml_bf16_micro *micro = ml_bf16_micro_in_use();
   if (precision == ML_PRECISION_F32 || n < 1 || n > N_STAGE || k < 1 || k > stage_depth(micro, precision)) return 0;
-  return (size_t)(ceil_div(n, micro->nr) * kept_panel_bytes(micro, k)) / sizeof(float);
+  return (size_t)(ml_ceil_div(n, micro->nr) * kept_panel_bytes(micro, k)) / sizeof(float);
 }
 
 uint32_t ml_packed_form(void) { return 1u + (uint32_t)ml_precision_in_use() + 16u * (uint32_t)ml_cpu_isa(); }
@@ -248,7 +245,7 @@ void ml_pack_columns(float *packed, ml_matrix b, int64_t n, int64_t k, int64_t b
   const ml_bf16_micro *micro = ml_bf16_micro_in_use();
   const int64_t nr = micro->nr, bytes = kept_panel_bytes(micro, k);
   for (int64_t j = begin; j < end; j += nr) {
-    micro->pack_b((char *)packed + j / nr * bytes, b.data + j * b.col, b.col, b.row, min64(nr, n - j), k,
+    micro->pack_b((char *)packed + j / nr * bytes, b.data + j * b.col, b.col, b.row, ml_min64(nr, n - j), k,
                   ml_precision_in_use());
   }
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/integer.h"
 #include "kernels/bf16.h"
 #include "kernels/gemm_bf16.h"
 
@@ -41,7 +42,7 @@ static inline void pack_widened(float *panel, int width, const float *x, int64_t
     return;
   }
   for (int64_t p = 0; p < k; p += ML_BF16_STEP, panel += 3 * step) {
-    const int64_t depth = k - p < ML_BF16_STEP ? k - p : ML_BF16_STEP;
+    const int64_t depth = ml_min64(k - p, ML_BF16_STEP);
     copy_panel(panel, width, (int)count, x + p * stride_p, stride_w, stride_p, depth);
     split_all(panel, panel + step, panel + 2 * step, step, is_b);
   }

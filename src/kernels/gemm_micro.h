@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/integer.h"
+
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
 
@@ -39,8 +41,7 @@ typedef struct ml_micro {
  * B, [320][16], stays in a 32 KB L1 cache beside one of A, [320][6]. */
 #define ML_K_BLOCK 320
 static inline int64_t ml_k_block(int64_t k) {
-  const int64_t blocks = (k + ML_K_BLOCK - 1) / ML_K_BLOCK;
-  return (k + blocks - 1) / blocks;
+  return ml_ceil_div(k, ml_ceil_div(k, ML_K_BLOCK));
 }
 
 extern const ml_micro ml_micro_portable;

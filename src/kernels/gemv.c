@@ -2,6 +2,7 @@
  * by src/ops; allocates nothing. */
 #include "kernels/gemv.h"
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/gemv_unit.h"
 #include "kernels/isa.h"
@@ -11,9 +12,6 @@ enum {
   ROWS_AT_ONCE = 4,       /* they share a strip's weights while those are in the cache */
   THREADS_FROM = 1 << 18  /* multiply-adds, some 10 us: with fewer, another thread comes too late */
 };
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static const ml_gemv_unit *unit_in_use(void) { return ML_FOR_ISA(ml_gemv); }
 
@@ -25,7 +23,7 @@ size_t ml_gemv_floats(int64_t n, int64_t k) {
 
 bool ml_gemv_pack(float *strips, const float *w, int64_t n, int64_t k) {
   if (ml_count_nonfinite(w, n * k) > 0) return false;
-  for (int64_t j = 0; j < n; j += STRIP) ml_transpose(strips + j * k, w + j * k, min64(STRIP, n - j), k);
+  for (int64_t j = 0; j < n; j += STRIP) ml_transpose(strips + j * k, w + j * k, ml_min64(STRIP, n - j), k);
   for (int i = 0; i < ML_GEMV_SLACK; i++) strips[n * k + i] = 0.0f;
   return true;
 }
@@ -43,11 +41,11 @@ static void run_rows(const product *g, int64_t row, int64_t rows, int64_t first,
   const int64_t block = ml_k_block(g->k);
   ml_gemv_inputs in[ROWS_AT_ONCE];
   for (int64_t p = 0; p < g->k; p += block) {
-    const int64_t depth = min64(block, g->k - p);
+    const int64_t depth = ml_min64(block, g->k - p);
     const ml_epilogue e = p + depth == g->k ? g->epilogue : ML_NO_EPILOGUE;
     for (int64_t i = 0; i < rows; i++) g->unit->gather(&in[i], g->x + (row + i) * g->k + p, (int)depth);
-    for (int64_t j = first * STRIP; j < min64(last * STRIP, g->n); j += STRIP) {
-      const int cols = (int)min64(STRIP, g->n - j);
+    for (int64_t j = first * STRIP; j < ml_min64(last * STRIP, g->n); j += STRIP) {
+      const int cols = (int)ml_min64(STRIP, g->n - j);
       const float *w = g->strips + j * g->k + p * cols;
       const ml_finish f = {.add = p > 0, .relu = e.relu, .bias = e.bias ? e.bias + j : NULL};
       for (int64_t i = 0; i < rows; i++) g->unit->strip(g->y + (row + i) * g->n + j, &in[i], w, cols, f);
@@ -57,7 +55,7 @@ static void run_rows(const product *g, int64_t row, int64_t rows, int64_t first,
 
 static void run_strips(void *ctx, int64_t first, int64_t last) {
   const product *g = ctx;
-  for (int64_t i = 0; i < g->m; i += ROWS_AT_ONCE) run_rows(g, i, min64(ROWS_AT_ONCE, g->m - i), first, last);
+  for (int64_t i = 0; i < g->m; i += ROWS_AT_ONCE) run_rows(g, i, ml_min64(ROWS_AT_ONCE, g->m - i), first, last);
 }
 
 static int64_t count_nonzero(const float *x, int64_t n) {
@@ -68,7 +66,7 @@ static int64_t count_nonzero(const float *x, int64_t n) {
 
 void ml_gemv(float *y, const float *x, const float *strips, ml_epilogue e, int64_t m, int64_t n, int64_t k) {
   product g = {unit_in_use(), y, x, strips, e, m, n, k};
-  const int64_t count = ceil_div(n, STRIP);
+  const int64_t count = ml_ceil_div(n, STRIP);
   const int64_t work = m * n * k <= THREADS_FROM ? 0 : count_nonzero(x, m * k) * n;
   if (work <= THREADS_FROM) {
     run_strips(&g, 0, count);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/fmath.h"
+#include "base/integer.h"
 #include "kernels/loop.h"
 #include "kernels/map_table.h"
 
@@ -210,7 +211,7 @@ static void dropout(float *y, const float *x, int64_t n, float p, ml_rng rng) {
   const float factor = 1.0f / (1.0f - p);
   uint32_t words[ML_DROPOUT_STEP];
   for (int64_t begin = 0; begin < n; begin += ML_DROPOUT_STEP, rng.block += LANES) {
-    const int64_t count = n - begin < ML_DROPOUT_STEP ? n - begin : ML_DROPOUT_STEP;
+    const int64_t count = ml_min64(n - begin, ML_DROPOUT_STEP);
     philox_lanes(words, rng);
     ML_INDEPENDENT
     for (int64_t i = 0; i < count; i++) {
@@ -225,7 +226,7 @@ static void gaussian_noise(float *y, const float *x, int64_t n, float std, ml_rn
   uint32_t words[ML_DROPOUT_STEP];
   float z[ML_DROPOUT_STEP];
   for (int64_t begin = 0; begin < n; begin += ML_DROPOUT_STEP, rng.block += LANES) {
-    const int64_t count = n - begin < ML_DROPOUT_STEP ? n - begin : ML_DROPOUT_STEP;
+    const int64_t count = ml_min64(n - begin, ML_DROPOUT_STEP);
     philox_lanes(words, rng);
     ML_INDEPENDENT
     for (int64_t i = 0; i < ML_DROPOUT_STEP / 2; i++) {

@@ -2,6 +2,7 @@
  * allocate nothing. */
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
@@ -14,8 +15,6 @@ typedef struct move_args {
   float value;
   int64_t rows, cols;
 } move_args;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void fill_range(void *ctx, int64_t begin, int64_t end) {
   const move_args *g = ctx;
@@ -46,8 +45,8 @@ static void transpose_block(const move_args *g, int64_t i0, int64_t i1, int64_t 
         ml_vec4_transpose(g->y + j * g->rows + i, g->rows, g->x + i * g->cols + j, g->cols);
         continue;
       }
-      for (int64_t jj = j; jj < min64(j + 4, j1); jj++) {
-        for (int64_t ii = i; ii < min64(i + 4, i1); ii++) g->y[jj * g->rows + ii] = g->x[ii * g->cols + jj];
+      for (int64_t jj = j; jj < ml_min64(j + 4, j1); jj++) {
+        for (int64_t ii = i; ii < ml_min64(i + 4, i1); ii++) g->y[jj * g->rows + ii] = g->x[ii * g->cols + jj];
       }
     }
   }
@@ -57,15 +56,15 @@ static void transpose_block(const move_args *g, int64_t i0, int64_t i1, int64_t 
 static void transpose_range(void *ctx, int64_t begin, int64_t end) {
   const move_args *g = ctx;
   for (int64_t strip = begin; strip < end; strip++) {
-    const int64_t j0 = strip * STRIP, j1 = min64(j0 + STRIP, g->cols);
-    for (int64_t i0 = 0; i0 < g->rows; i0 += STRIP) transpose_block(g, i0, min64(i0 + STRIP, g->rows), j0, j1);
+    const int64_t j0 = strip * STRIP, j1 = ml_min64(j0 + STRIP, g->cols);
+    for (int64_t i0 = 0; i0 < g->rows; i0 += STRIP) transpose_block(g, i0, ml_min64(i0 + STRIP, g->rows), j0, j1);
   }
 }
 
 void ml_transpose(float *y, const float *x, int64_t rows, int64_t cols) {
   if (rows <= 0 || cols <= 0) return;
   move_args args = {.y = y, .x = x, .rows = rows, .cols = cols};
-  const int64_t strips = (cols + STRIP - 1) / STRIP, grain = GRAIN / 4 / (STRIP * rows);
+  const int64_t strips = ml_ceil_div(cols, STRIP), grain = GRAIN / 4 / (STRIP * rows);
   ml_pool_for(transpose_range, &args, strips, grain > 0 ? grain : 1);
 }
 

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/isa.h"
 #include "kernels/norm_table.h"
@@ -37,9 +38,6 @@ typedef struct block {
   ml_norm_slope slope[BLOCK];
   ml_norm_sums (*sums)[BLOCK];         /* by part and channel */
 } block;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 const ml_norm_table *ml_norm_table_in_use(void) { return ML_FOR_ISA(ml_norm); }
 
@@ -77,13 +75,13 @@ static ml_norm_slope slope_of(const batch *b, int64_t c, float scale, double sum
 
 /* How many channels make a block: runs of memory as long as the processor likes to read them. */
 static int64_t channels_per_block(const ml_norm *g) {
-  const int64_t channels = ceil_div(RUN, g->inner);
-  return min64(channels < BLOCK ? channels : BLOCK, g->c);
+  const int64_t channels = ml_ceil_div(RUN, g->inner);
+  return ml_min64(ml_min64(channels, BLOCK), g->c);
 }
 
 static block block_of(const batch *b, int64_t number) {
   const int64_t channels = channels_per_block(b->g), first = number * channels;
-  return (block){.b = b, .first = first, .channels = min64(channels, b->g->c - first)};
+  return (block){.b = b, .first = first, .channels = ml_min64(channels, b->g->c - first)};
 }
 
 /* Channel k of the block in this sample. */
@@ -94,11 +92,11 @@ static int64_t element(const block *k, int64_t sample, int64_t channel) {
 /* Runs fn over the block's samples in parts; returns how many there are. */
 static int64_t in_parts(ml_range_fn fn, block *k) {
   const ml_norm *g = k->b->g;
-  const int64_t sample = k->channels * g->inner, least = ceil_div(g->n, MAX_PARTS);
+  const int64_t sample = k->channels * g->inner, least = ml_ceil_div(g->n, MAX_PARTS);
   k->samples = sample >= GRAIN ? 1 : GRAIN / sample;
   if (k->samples < least) k->samples = least;
   ml_pool_for(fn, k, g->n, k->samples);
-  return ceil_div(g->n, k->samples);
+  return ml_ceil_div(g->n, k->samples);
 }
 
 static void moments_range(void *ctx, int64_t begin, int64_t end) {
@@ -197,8 +195,8 @@ static void apply_planes(void *ctx, int64_t begin, int64_t end) {
 static void forward_columns(void *ctx, int64_t begin, int64_t end) {
   const batch *b = ctx;
   const int64_t c = b->g->c, n = b->g->n;
-  for (int64_t at = begin * ML_NORM_COLUMNS; at < min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
-    const int64_t w = min64(ML_NORM_COLUMNS, c - at);
+  for (int64_t at = begin * ML_NORM_COLUMNS; at < ml_min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
+    const int64_t w = ml_min64(ML_NORM_COLUMNS, c - at);
     double sum[ML_NORM_COLUMNS] = {0}, squares[ML_NORM_COLUMNS] = {0};
     ml_norm_affines f = {.relu = b->g->relu};
     b->table->column_moments(sum, squares, b->x + at, n, c, w, b->x + at);
@@ -219,8 +217,8 @@ static void given_affines(ml_norm_affines *f, const batch *b, int64_t at, int64_
 static void apply_columns(void *ctx, int64_t begin, int64_t end) {
   const batch *b = ctx;
   const int64_t c = b->g->c;
-  for (int64_t at = begin * ML_NORM_COLUMNS; at < min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
-    const int64_t w = min64(ML_NORM_COLUMNS, c - at);
+  for (int64_t at = begin * ML_NORM_COLUMNS; at < ml_min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
+    const int64_t w = ml_min64(ML_NORM_COLUMNS, c - at);
     ml_norm_affines f;
     given_affines(&f, b, at, w);
     b->table->column_apply(b->y + at, b->x + at, b->g->n, c, w, &f);
@@ -230,8 +228,8 @@ static void apply_columns(void *ctx, int64_t begin, int64_t end) {
 static void backward_columns(void *ctx, int64_t begin, int64_t end) {
   const batch *b = ctx;
   const int64_t c = b->g->c, n = b->g->n;
-  for (int64_t at = begin * ML_NORM_COLUMNS; at < min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
-    const int64_t w = min64(ML_NORM_COLUMNS, c - at);
+  for (int64_t at = begin * ML_NORM_COLUMNS; at < ml_min64(end * ML_NORM_COLUMNS, c); at += ML_NORM_COLUMNS) {
+    const int64_t w = ml_min64(ML_NORM_COLUMNS, c - at);
     double sum[ML_NORM_COLUMNS] = {0}, product[ML_NORM_COLUMNS] = {0};
     ml_norm_affines f;
     ml_norm_slopes s;
@@ -254,11 +252,11 @@ static void run(ml_range_fn blocks, ml_range_fn columns, batch *b) {
   b->table = ml_norm_table_in_use();
   if (g->c == 0) return;
   if (g->inner == 1) {
-    const int64_t elements = g->n * min64(g->c, ML_NORM_COLUMNS);
-    ml_pool_for(columns, b, ceil_div(g->c, ML_NORM_COLUMNS), elements >= GRAIN ? 1 : GRAIN / elements);
+    const int64_t elements = g->n * ml_min64(g->c, ML_NORM_COLUMNS);
+    ml_pool_for(columns, b, ml_ceil_div(g->c, ML_NORM_COLUMNS), elements >= GRAIN ? 1 : GRAIN / elements);
     return;
   }
-  const int64_t per = channels_per_block(g), count = ceil_div(g->c, per), elements = g->n * g->inner * per;
+  const int64_t per = channels_per_block(g), count = ml_ceil_div(g->c, per), elements = g->n * g->inner * per;
   if (count < FEW_BLOCKS) {
     blocks(b, 0, count);
   } else {

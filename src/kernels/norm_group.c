@@ -3,6 +3,7 @@
  * parts are added in ascending order. */
 #include <math.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/norm.h"
 #include "kernels/norm_table.h"
@@ -23,16 +24,14 @@ typedef struct group_args {
   double *parts;                       /* [chunks, 2, c]: of dw, then of db */
 } group_args;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static int64_t samples_per_chunk(const ml_norm *g) {
-  const int64_t sample = g->c * g->inner, least = ceil_div(g->n, MAX_CHUNKS);
+  const int64_t sample = g->c * g->inner, least = ml_ceil_div(g->n, MAX_CHUNKS);
   const int64_t fitting = sample >= GRAIN ? 1 : GRAIN / (sample > 0 ? sample : 1);
-  return fitting > least ? fitting : least;
+  return ml_max64(fitting, least);
 }
 
 size_t ml_group_norm_workspace(const ml_norm *g) {
-  const int64_t chunks = g->n > 0 ? ceil_div(g->n, samples_per_chunk(g)) : 0;
+  const int64_t chunks = g->n > 0 ? ml_ceil_div(g->n, samples_per_chunk(g)) : 0;
   return (size_t)(chunks * 2 * g->c) * (sizeof(double) / sizeof(float));
 }
 
@@ -153,7 +152,7 @@ void ml_group_norm_backward(float *dx, float *dw, float *db, const float *dy, co
                             const float *rstd, const ml_norm *g, float *work) {
   group_args a = {.g = g, .table = ml_norm_table_in_use(), .dx = dx, .dw = dw, .db = db, .x = x, .dy = dy,
                   .given_mean = mean, .given_rstd = rstd, .per = samples_per_chunk(g), .parts = (double *)work};
-  const int64_t chunks = g->inner > 0 ? ceil_div(g->n, a.per) : 0;
+  const int64_t chunks = g->inner > 0 ? ml_ceil_div(g->n, a.per) : 0;
   if (chunks > 0) ml_pool_for(backward_range, &a, g->n, a.per);
   add_parts(dw, a.parts, chunks, g->c);
   add_parts(db, a.parts + g->c, chunks, g->c);

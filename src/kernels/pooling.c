@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
@@ -31,9 +32,6 @@ typedef struct span {
   int64_t begin, end;
 } span;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static int64_t out_size(int64_t size, int64_t padding, int64_t kernel, int64_t stride) {
   const int64_t room = size + padding - kernel;
   return room < 0 ? 0 : room / stride + 1;
@@ -48,24 +46,24 @@ int64_t ml_pooling2d_out_w(const ml_pooling2d *g) {
 }
 
 static span clip(int64_t begin, int64_t length, int64_t size) {
-  const int64_t from = min64(max64(begin, 0), size);
-  return (span){from, max64(min64(begin + length, size), from)};
+  const int64_t from = ml_min64(ml_max64(begin, 0), size);
+  return (span){from, ml_max64(ml_min64(begin + length, size), from)};
 }
 
 static span rows_of(const pooling *p, int64_t i) {
-  if (p->adaptive) return (span){i * p->g.h / p->oh, ((i + 1) * p->g.h + p->oh - 1) / p->oh};
+  if (p->adaptive) return (span){i * p->g.h / p->oh, ml_ceil_div((i + 1) * p->g.h, p->oh)};
   return clip(i * p->g.stride_h - p->g.pad_top, p->g.kh, p->g.h);
 }
 
 static span cols_of(const pooling *p, int64_t j) {
-  if (p->adaptive) return (span){j * p->g.w / p->ow, ((j + 1) * p->g.w + p->ow - 1) / p->ow};
+  if (p->adaptive) return (span){j * p->g.w / p->ow, ml_ceil_div((j + 1) * p->g.w, p->ow)};
   return clip(j * p->g.stride_w - p->g.pad_left, p->g.kw, p->g.w);
 }
 
 /* What a window's sum is divided by. */
 static double count_of(const pooling *p, span rows, span cols) {
   if (p->count_padding) return (double)(p->g.kh * p->g.kw);
-  return (double)max64((rows.end - rows.begin) * (cols.end - cols.begin), 1);
+  return (double)ml_max64((rows.end - rows.begin) * (cols.end - cols.begin), 1);
 }
 
 /* The windows of a row that a four may begin with, where all of it lies inside the plane. None if the strides do not
@@ -73,15 +71,15 @@ static double count_of(const pooling *p, span rows, span cols) {
 static span fours_of(const pooling *p) {
   const ml_pooling2d *g = &p->g;
   if (p->adaptive || g->stride_w > 2) return (span){0, 0};
-  const int64_t begin = (g->pad_left + g->stride_w - 1) / g->stride_w;
+  const int64_t begin = ml_ceil_div(g->pad_left, g->stride_w);
   const int64_t room = g->w + g->pad_left - g->kw - 3 * g->stride_w; /* the columns that are read */
-  return (span){begin, room < 0 ? begin : min64(room / g->stride_w, p->ow - 4) + 1};
+  return (span){begin, room < 0 ? begin : ml_min64(room / g->stride_w, p->ow - 4) + 1};
 }
 
 /* Whether window j is computed in a four, and where that one then begins: a row's last four may overlap the one before,
  * and computes the same again. */
 static inline bool in_four(int64_t *first, span fours, int64_t j) {
-  *first = min64(j, fours.end - 1);
+  *first = ml_min64(j, fours.end - 1);
   return *first >= fours.begin && *first + 4 > j;
 }
 
@@ -304,9 +302,9 @@ static void mean_dx_planes(void *ctx, int64_t begin, int64_t end) {
 /* ---- over planes ---- */
 
 static void run_planes(ml_range_fn fn, pooling p) {
-  const int64_t window = p.adaptive ? p.g.h * p.g.w / max64(p.oh * p.ow, 1) + 1 : p.g.kh * p.g.kw;
+  const int64_t window = p.adaptive ? p.g.h * p.g.w / ml_max64(p.oh * p.ow, 1) + 1 : p.g.kh * p.g.kw;
   const int64_t work = p.oh * p.ow * window + p.g.h * p.g.w;
-  ml_pool_for(fn, &p, p.g.planes, max64(GRAIN / work, 1));
+  ml_pool_for(fn, &p, p.g.planes, ml_max64(GRAIN / work, 1));
 }
 
 static pooling windows_of(const ml_pooling2d *g) {

@@ -3,6 +3,7 @@
  * chunks' sums are added in ascending order. */
 #include "kernels/prelu.h"
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/loop.h"
 #include "kernels/vec4.h"
@@ -19,16 +20,14 @@ typedef struct prelu_args {
   double *parts;                       /* [chunks, c], or NULL */
 } prelu_args;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static int64_t samples_per_chunk(int64_t n, int64_t c, int64_t inner) {
-  const int64_t sample = c * inner, least = ceil_div(n, MAX_CHUNKS);
+  const int64_t sample = c * inner, least = ml_ceil_div(n, MAX_CHUNKS);
   const int64_t fitting = sample >= GRAIN ? 1 : GRAIN / (sample > 0 ? sample : 1);
-  return fitting > least ? fitting : least;
+  return ml_max64(fitting, least);
 }
 
 size_t ml_prelu_workspace(int64_t n, int64_t c, int64_t inner) {
-  const int64_t chunks = n > 0 ? ceil_div(n, samples_per_chunk(n, c, inner)) : 0;
+  const int64_t chunks = n > 0 ? ml_ceil_div(n, samples_per_chunk(n, c, inner)) : 0;
   return (size_t)(chunks * c) * (sizeof(double) / sizeof(float));
 }
 
@@ -106,7 +105,7 @@ void ml_prelu_backward(float *dx, float *dw, const float *dy, const float *x, co
                        int64_t inner, float *work) {
   prelu_args a = {.dx = dx, .dy = dy, .x = x, .w = w, .c = c, .inner = inner, .per = samples_per_chunk(n, c, inner),
                   .parts = dw ? (double *)work : NULL};
-  const int64_t chunks = c * inner > 0 ? ceil_div(n, a.per) : 0;
+  const int64_t chunks = c * inner > 0 ? ml_ceil_div(n, a.per) : 0;
   if (chunks > 0) ml_pool_for(backward_range, &a, n, a.per);
   for (int64_t k = 0; dw && k < c; k++) {
     double sum = 0.0;

@@ -2,6 +2,7 @@
  * Called by operations, losses and the optimizers' clipping; allocates nothing.
  *
  * A long sum is cut into chunks whose size follows from its length, and their results are added in ascending order. */
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
@@ -28,9 +29,6 @@ typedef struct reduce_args {
   double *partial;
 } reduce_args;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* How many outputs of `each` elements make a grain. */
 static int64_t grain_of(int64_t each) { return each >= GRAIN ? 1 : GRAIN / (each > 0 ? each : 1); }
 
@@ -41,19 +39,19 @@ static const ml_reduce_table *table_in_use(void) { return ML_FOR_ISA(ml_reduce);
 static void fold_range(void *ctx, int64_t begin, int64_t end) {
   const reduce_args *g = ctx;
   for (int64_t i = begin; i < end; i += g->chunk) {
-    g->partial[i / g->chunk] = g->fold(g->x + i, min64(g->chunk, end - i));
+    g->partial[i / g->chunk] = g->fold(g->x + i, ml_min64(g->chunk, end - i));
   }
 }
 
 /* fold over the chunks of x[n], added up. A short row runs in the caller. */
 static double fold_row(fold_fn fold, const float *x, int64_t n) {
-  const int64_t chunk = CHUNK * ceil_div(n, (int64_t)CHUNK * MAX_CHUNKS);
+  const int64_t chunk = CHUNK * ml_ceil_div(n, (int64_t)CHUNK * MAX_CHUNKS);
   if (n <= CHUNK) return fold(x, n);
   double partial[MAX_CHUNKS];
   reduce_args args = {.x = x, .fold = fold, .chunk = chunk, .partial = partial};
   ml_pool_for(fold_range, &args, n, chunk > GRAIN ? chunk : GRAIN / chunk * chunk);
   double total = 0.0;
-  for (int64_t i = 0; i < ceil_div(n, chunk); i++) total += partial[i];
+  for (int64_t i = 0; i < ml_ceil_div(n, chunk); i++) total += partial[i];
   return total;
 }
 
@@ -86,7 +84,7 @@ static int64_t locate(const reduce_args *g, int64_t at, int64_t *y_at, int64_t *
   const int64_t outer = at / g->blocks, j = at % g->blocks * ML_COLUMNS;
   *y_at = outer * g->inner + j;
   *x_at = outer * g->n * g->inner + j;
-  return min64(ML_COLUMNS, g->inner - j);
+  return ml_min64(ML_COLUMNS, g->inner - j);
 }
 
 static void sum_columns_range(void *ctx, int64_t begin, int64_t end) {
@@ -121,8 +119,8 @@ static void run(ml_range_fn rows, ml_range_fn columns, reduce_args *g, int64_t o
     }
     return;
   }
-  g->blocks = ceil_div(g->inner, ML_COLUMNS);
-  ml_pool_for(columns, g, outer * g->blocks, grain_of(g->n * min64(g->inner, ML_COLUMNS)));
+  g->blocks = ml_ceil_div(g->inner, ML_COLUMNS);
+  ml_pool_for(columns, g, outer * g->blocks, grain_of(g->n * ml_min64(g->inner, ML_COLUMNS)));
 }
 
 void ml_reduce_sum(float *y, const float *x, int64_t outer, int64_t n, int64_t inner, double scale) {
@@ -145,8 +143,8 @@ typedef struct relu_args {
 
 static void relu_columns_range(void *ctx, int64_t begin, int64_t end) {
   const relu_args *g = ctx;
-  for (int64_t j = begin * ML_COLUMNS; j < min64(end * ML_COLUMNS, g->cols); j += ML_COLUMNS) {
-    const int64_t w = min64(ML_COLUMNS, g->cols - j);
+  for (int64_t j = begin * ML_COLUMNS; j < ml_min64(end * ML_COLUMNS, g->cols); j += ML_COLUMNS) {
+    const int64_t w = ml_min64(ML_COLUMNS, g->cols - j);
     g->table->relu_columns(g->dz + j, g->db + j, g->dy + j, g->out + j, g->rows, g->cols, w);
   }
 }
@@ -158,7 +156,7 @@ void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *o
     return;
   }
   relu_args args = {table_in_use(), dz, db, dy, out, rows, cols};
-  ml_pool_for(relu_columns_range, &args, ceil_div(cols, ML_COLUMNS), grain_of(rows * min64(cols, ML_COLUMNS)));
+  ml_pool_for(relu_columns_range, &args, ml_ceil_div(cols, ML_COLUMNS), grain_of(rows * ml_min64(cols, ML_COLUMNS)));
 }
 
 /* ---- softmax ---- */

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/fmath.h"
+#include "base/integer.h"
 #include "kernels/loop.h"
 #include "kernels/reduce_table.h"
 
@@ -189,7 +190,7 @@ static void log_softmax(float *y, const float *x, int64_t rows, int64_t c) {
     const float top = extreme(x, c, false);
     double total = 0.0;
     for (int64_t begin = 0; begin < c; begin += PIECE) {
-      const int64_t n = c - begin < PIECE ? c - begin : PIECE;
+      const int64_t n = ml_min64(c - begin, PIECE);
       ML_INDEPENDENT
       for (int64_t j = 0; j < n; j++) e[j] = ml_expf(x[begin + j] - top);
       total += sum(e, n);

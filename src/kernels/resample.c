@@ -4,13 +4,14 @@
 
 #include <string.h>
 
+#include "base/integer.h"
 #include "kernels/isa.h"
 #include "kernels/resample_table.h"
 
 static const ml_resample_table *table(void) { return ML_FOR_ISA(ml_resample); }
 
 int64_t ml_resample_padded(int64_t width) {
-  return (width + ML_RESAMPLE_LANES - 1) / ML_RESAMPLE_LANES * ML_RESAMPLE_LANES;
+  return ml_round_up(width, ML_RESAMPLE_LANES);
 }
 
 void ml_resample_quads(uint32_t *quads, const uint8_t *x, int64_t height, int64_t width, uint8_t *border) {

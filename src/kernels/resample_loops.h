@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fmath.h"
+#include "base/integer.h"
 #include "kernels/loop.h"
 #include "kernels/resample_table.h"
 
@@ -24,7 +25,7 @@ typedef struct band {
 } band;
 
 static band cut_buffers(const ml_warp *w) {
-  const int64_t padded = (w->width + LANES - 1) / LANES * LANES;
+  const int64_t padded = ml_round_up(w->width, LANES);
   float *d = w->work, *f = d + 2 * padded;
   return (band){w, padded, d, d + padded, f, f + BAND * padded, (uint32_t *)(void *)(f + 2 * BAND * padded)};
 }
@@ -98,7 +99,7 @@ static void blend_quads(float *restrict fx, const float *restrict fy, const uint
 static void resample_u8(float *y, const uint32_t *quads, const ml_warp *w, float scale, float offset) {
   const band b = cut_buffers(w);
   for (int64_t i = 0; i < w->height; i += BAND) {
-    const int64_t rows = w->height - i < BAND ? w->height - i : BAND, n = rows * b.padded;
+    const int64_t rows = ml_min64(w->height - i, BAND), n = rows * b.padded;
     locate_band(&b, i, rows);
     for (int64_t j = 0; j < n; j++) b.quad[j] = quads[b.quad[j]];
     blend_quads(b.fx, b.fy, b.quad, n, scale, offset);
@@ -188,7 +189,7 @@ static void noise(float *restrict y, int64_t n, float std, const uint32_t counte
     bits(drawn, NOISE_BLOCKS, at, key);
     box_muller(z, drawn, drawn + NOISE_BLOCKS, NOISE_BLOCKS);
     box_muller(z + 2 * NOISE_BLOCKS, drawn + 2 * NOISE_BLOCKS, drawn + 3 * NOISE_BLOCKS, NOISE_BLOCKS);
-    const int64_t count = n < NOISE_SPAN ? n : NOISE_SPAN;
+    const int64_t count = ml_min64(n, NOISE_SPAN);
     for (int64_t i = 0; i < count; i++) y[i] += std * z[i];
   }
 }

@@ -1,6 +1,7 @@
 /* The list of optimizers, and a step on all threads. Called by src/bind; knows no optimizer's formula. */
 #include <string.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "optim/kinds.h"
 
@@ -34,22 +35,20 @@ typedef struct step_call {
   const ml_hyper *h;
 } step_call;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* A span's chunks: whole pieces of what follows the update, too. */
 static int64_t chunk_size(const ml_span *s) {
   const int64_t grain = s->refresh.fn ? s->refresh.grain : CHUNK;
-  return (CHUNK + grain - 1) / grain * grain;
+  return ml_round_up(CHUNK, grain);
 }
 
-static int64_t chunk_count(const ml_span *s) { return (s->n + chunk_size(s) - 1) / chunk_size(s); }
+static int64_t chunk_count(const ml_span *s) { return ml_ceil_div(s->n, chunk_size(s)); }
 
 static void step_chunk(void *ctx, uint32_t chunk) {
   const step_call *c = ctx;
   const ml_span *s = c->spans;
   int64_t at = chunk;
   for (; at >= chunk_count(s); s++) at -= chunk_count(s);
-  const int64_t begin = at * chunk_size(s), end = least(begin + chunk_size(s), s->n);
+  const int64_t begin = at * chunk_size(s), end = ml_min64(begin + chunk_size(s), s->n);
   float *slot[ML_OPTIM_MAX_SLOTS] = {NULL};
   for (int i = 0; i < c->slots; i++) slot[i] = s->slot[i] + begin;
   c->optimizer->step(s->w + begin, s->g + begin, slot, end - begin, c->h);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "kernels/update.h"
@@ -38,7 +39,7 @@ static void limit_range(void *ctx, int64_t begin, int64_t end) {
 
 void ml_limit_rows(float *w, int64_t rows, int64_t cols, double limit) {
   weights_call call = {.to = w, .cols = cols, .limit = limit};
-  if (cols > 0) ml_pool_for(limit_range, &call, rows, (CHUNK + cols - 1) / cols);
+  if (cols > 0) ml_pool_for(limit_range, &call, rows, ml_ceil_div(CHUNK, cols));
 }
 
 static void average_range(void *ctx, int64_t begin, int64_t end) {
