@@ -6,7 +6,6 @@
 #if defined(__x86_64__) && defined(__AVX512F__)
 #include <immintrin.h>
 
-#include "kernels/gemm_bf16_loops.h"
 #include "kernels/gemm_bf16_mxcsr.h"
 
 enum { MR = 12, NR = 32, GROUP = 6 };
@@ -39,34 +38,6 @@ static inline __attribute__((always_inline)) void add_step(float *sums, const fl
   }
 }
 
-/* Not inlined: its arithmetic has to stay between the two changes of MXCSR. */
-static __attribute__((noinline)) void add_steps(float *sums, const float *a, const float *b, int64_t steps) {
-  for (int64_t s = 0; s < steps; s++, a += ML_BF16_STEP * MR, b += ML_BF16_STEP * NR) {
-    for (int g = 0; g < MR; g += GROUP) add_step(sums + g * NR, a + g, b);
-  }
-}
-
-static void run(float *c, int64_t ldc, const void *a, int64_t a_stride, int64_t count, const void *b, int64_t steps,
-                ml_finish f) {
-  _Alignas(64) float sums[MR * NR];
-  for (int64_t q = 0; q < count; q++, c += MR * ldc) {
-    begin_tile(sums, c, ldc, MR, NR, f.add);
-    const uint32_t saved = ml_mxcsr_flush_subnormals();
-    add_steps(sums, (const float *)((const char *)a + q * a_stride), b, steps);
-    ml_mxcsr_restore(saved);
-    end_tile(c, ldc, sums, MR, NR, f);
-  }
-}
-
-static void pack_a(void *panel, const float *x, int64_t stride_i, int64_t stride_p, int64_t rows, int64_t k,
-                   ml_precision precision) {
-  pack_widened(panel, MR, x, stride_i, stride_p, rows, k, precision, false);
-}
-
-static void pack_b(void *panel, const float *x, int64_t stride_j, int64_t stride_p, int64_t cols, int64_t k,
-                   ml_precision precision) {
-  pack_widened(panel, NR, x, stride_j, stride_p, cols, k, precision, true);
-}
-
-const ml_bf16_micro ml_bf16_avx512 = {MR, NR, sizeof(float), 10, pack_a, pack_b, run};
+#define ML_BF16_MICRO_NAME ml_bf16_avx512
+#include "kernels/gemm_bf16_loops.h"
 #endif

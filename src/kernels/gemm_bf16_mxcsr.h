@@ -8,14 +8,14 @@
 
 #define ML_MXCSR_DAZ_FTZ 0x8040u
 
-static inline void ml_mxcsr_restore(uint32_t value) { __asm__ volatile("ldmxcsr %0" : : "m"(value) : "memory"); }
+static inline void end_flushing(uint32_t mode) { __asm__ volatile("ldmxcsr %0" : : "m"(mode) : "memory"); }
 
-/* Returns what ml_mxcsr_restore needs. */
-static inline uint32_t ml_mxcsr_flush_subnormals(void) {
-  uint32_t saved;
-  __asm__ volatile("stmxcsr %0" : "=m"(saved) : : "memory");
-  ml_mxcsr_restore(saved | ML_MXCSR_DAZ_FTZ);
-  return saved;
+/* Returns what end_flushing needs. */
+static inline uint32_t begin_flushing(void) {
+  uint32_t mode;
+  __asm__ volatile("stmxcsr %0" : "=m"(mode) : : "memory");
+  end_flushing(mode | ML_MXCSR_DAZ_FTZ);
+  return mode;
 }
 
 #endif

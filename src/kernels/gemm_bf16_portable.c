@@ -3,9 +3,9 @@
  * convolutions. */
 #include <math.h>
 
-#include "kernels/gemm_bf16_loops.h"
+#include "kernels/gemm_bf16.h"
 
-enum { MR = 4, NR = 8 };
+enum { MR = 4, NR = 8, GROUP = 1 };
 
 /* A result below this, the middle between 2^-126 and the float before it if there were no subnormals, rounds to less
  * than 2^-126 and is flushed. */
@@ -20,7 +20,7 @@ static inline float multiply_add(float a, float b, float t) {
   return fabs(s) < TINY ? copysignf(0.0f, (float)s) : (float)s;
 }
 
-/* sums[NR] += one step of a row of A and B's columns */
+/* sums[GROUP, NR] += one step of a row of A and B's columns */
 static void add_step(float *sums, const float *a, const float *b) {
   float t[2][NR] = {{0}};
   for (int p = 0; p < ML_BF16_STEP; p++) {
@@ -29,29 +29,9 @@ static void add_step(float *sums, const float *a, const float *b) {
   for (int j = 0; j < NR; j++) sums[j] = flush(flush(sums[j]) + flush(t[0][j] + t[1][j]));
 }
 
-static void run(float *c, int64_t ldc, const void *a, int64_t a_stride, int64_t count, const void *b, int64_t steps,
-                ml_finish f) {
-  float sums[MR * NR];
-  for (int64_t q = 0; q < count; q++, c += MR * ldc) {
-    const float *rows = (const float *)((const char *)a + q * a_stride);
-    begin_tile(sums, c, ldc, MR, NR, f.add);
-    for (int64_t s = 0; s < steps; s++) {
-      for (int i = 0; i < MR; i++) {
-        add_step(sums + i * NR, rows + s * ML_BF16_STEP * MR + i, (const float *)b + s * ML_BF16_STEP * NR);
-      }
-    }
-    end_tile(c, ldc, sums, MR, NR, f);
-  }
-}
+/* The flushing is done above. */
+static inline uint32_t begin_flushing(void) { return 0; }
+static inline void end_flushing(uint32_t mode) { (void)mode; }
 
-static void pack_a(void *panel, const float *x, int64_t stride_i, int64_t stride_p, int64_t rows, int64_t k,
-                   ml_precision precision) {
-  pack_widened(panel, MR, x, stride_i, stride_p, rows, k, precision, false);
-}
-
-static void pack_b(void *panel, const float *x, int64_t stride_j, int64_t stride_p, int64_t cols, int64_t k,
-                   ml_precision precision) {
-  pack_widened(panel, NR, x, stride_j, stride_p, cols, k, precision, true);
-}
-
-const ml_bf16_micro ml_bf16_portable = {MR, NR, sizeof(float), 10, pack_a, pack_b, run};
+#define ML_BF16_MICRO_NAME ml_bf16_portable
+#include "kernels/gemm_bf16_loops.h"
