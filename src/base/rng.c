@@ -7,21 +7,12 @@
 #include "base/fmath.h"
 
 void ml_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
-  uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-  uint32_t k0 = key[0], k1 = key[1];
-  for (int round = 0; round < 10; round++) {
-    uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;
-    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-    c1 = (uint32_t)p1;
-    c3 = (uint32_t)p0;
-    k0 += 0x9e3779b9u; /* 2^32 / golden ratio */
-    k1 += 0xbb67ae85u; /* 2^32 * (sqrt(3) - 1) */
-  }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
+  ml_philox_block c = {counter[0], counter[1], counter[2], counter[3]};
+  ml_philox_rounds(&c, key[0], key[1]);
+  out[0] = c.w0;
+  out[1] = c.w1;
+  out[2] = c.w2;
+  out[3] = c.w3;
 }
 
 ml_rng ml_rng_make(uint32_t seed, ml_stream stream) {

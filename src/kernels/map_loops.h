@@ -156,11 +156,11 @@ static inline void philox_4(uint32_t words[4 * ML_PHILOX_WORDS], ml_rng rng) {
   __m256i c0 = _mm256_set1_epi64x(rng.epoch), c1 = _mm256_set1_epi64x(rng.step);
   __m256i c2 = _mm256_set1_epi64x(rng.sample);
   __m256i c3 = _mm256_add_epi32(_mm256_set1_epi64x(rng.block), _mm256_set_epi64x(3, 2, 1, 0));
-  const __m256i m0 = _mm256_set1_epi64x(0xd2511f53), m1 = _mm256_set1_epi64x(0xcd9e8d57);
-  for (uint32_t round = 0; round < 10; round++) {
+  const __m256i m0 = _mm256_set1_epi64x(ML_PHILOX_M0), m1 = _mm256_set1_epi64x(ML_PHILOX_M1);
+  for (uint32_t round = 0; round < ML_PHILOX_ROUNDS; round++) {
     const __m256i p0 = _mm256_mul_epu32(c0, m0), p1 = _mm256_mul_epu32(c2, m1);
-    const __m256i k0 = _mm256_set1_epi64x(rng.seed + round * 0x9e3779b9u);
-    const __m256i k1 = _mm256_set1_epi64x(rng.stream + round * 0xbb67ae85u);
+    const __m256i k0 = _mm256_set1_epi64x(rng.seed + round * ML_PHILOX_K0);
+    const __m256i k1 = _mm256_set1_epi64x(rng.stream + round * ML_PHILOX_K1);
     c0 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p1, 32), c1), k0);
     c2 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p0, 32), c3), k1);
     c1 = p1;
@@ -181,21 +181,12 @@ static void philox_lanes(uint32_t words[ML_DROPOUT_STEP], ml_rng rng) {
 static void philox_lanes(uint32_t words[ML_DROPOUT_STEP], ml_rng rng) {
   uint32_t w0[LANES], w1[LANES], w2[LANES], w3[LANES];
   for (uint32_t l = 0; l < LANES; l++) {
-    uint32_t c0 = rng.epoch, c1 = rng.step, c2 = rng.sample, c3 = rng.block + l, k0 = rng.seed, k1 = rng.stream;
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++) {
-      const uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;
-      c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-      c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-      c1 = (uint32_t)p1;
-      c3 = (uint32_t)p0;
-      k0 += 0x9e3779b9u;
-      k1 += 0xbb67ae85u;
-    }
-    w0[l] = c0;
-    w1[l] = c1;
-    w2[l] = c2;
-    w3[l] = c3;
+    ml_philox_block c = {rng.epoch, rng.step, rng.sample, rng.block + l};
+    ml_philox_rounds(&c, rng.seed, rng.stream);
+    w0[l] = c.w0;
+    w1[l] = c.w1;
+    w2[l] = c.w2;
+    w3[l] = c.w3;
   }
   for (int l = 0; l < LANES; l++) {
     words[4 * l] = w0[l];

@@ -10,6 +10,7 @@
 
 #include "base/fmath.h"
 #include "base/integer.h"
+#include "base/rng.h"
 #include "kernels/loop.h"
 #include "kernels/resample_table.h"
 
@@ -149,23 +150,15 @@ static void expand(float *rows, const float *control, const float *weights, int6
 
 static void bits(uint32_t *restrict out, int64_t blocks, const uint32_t counter[4], const uint32_t key[2]) {
   uint32_t *restrict o0 = out, *restrict o1 = o0 + blocks, *restrict o2 = o1 + blocks, *restrict o3 = o2 + blocks;
-  const uint32_t epoch = counter[0], step = counter[1], sample = counter[2], block = counter[3];
+  const ml_philox_block first = {counter[0], counter[1], counter[2], counter[3]};
+  const uint32_t k0 = key[0], k1 = key[1];
   for (int64_t b = 0; b < blocks; b++) {
-    uint32_t c0 = epoch, c1 = step, c2 = sample, c3 = block + (uint32_t)b;
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-      const uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;
-      c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-      c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-      c1 = (uint32_t)p1;
-      c3 = (uint32_t)p0;
-      k0 += 0x9e3779b9u;
-      k1 += 0xbb67ae85u;
-    }
-    o0[b] = c0;
-    o1[b] = c1;
-    o2[b] = c2;
-    o3[b] = c3;
+    ml_philox_block c = {first.w0, first.w1, first.w2, first.w3 + (uint32_t)b};
+    ml_philox_rounds(&c, k0, k1);
+    o0[b] = c.w0;
+    o1[b] = c.w1;
+    o2[b] = c.w2;
+    o3[b] = c.w3;
   }
 }
 
