@@ -5,40 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/pool.h"
-#include "base/rng.h"
 #include "kernels/conv.h"
 #include "kernels/kernels.h"
 #include "kernels/pooling.h"
 #include "kernels/precision.h"
+#include "bench_aid.h"
 
 enum { RUNS = 9, BATCH = 128 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *must_alloc(int64_t floats) {
-  void *p = ml_alloc((size_t)floats * sizeof(float));
-  if (!p) {
-    fputs("out of memory\n", stderr);
-    exit(1);
-  }
-  return p;
-}
-
-static float *random_floats(int64_t n, uint32_t seed) {
-  float *x = must_alloc(n);
-  ml_rng rng = ml_rng_make(seed, ML_STREAM_NOISE);
-  ml_rng_uniform(x, (size_t)n, &rng, -1.0f, 1.0f);
-  return x;
-}
 
 /* ---- convolutions ---- */
 
