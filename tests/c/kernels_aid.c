@@ -16,13 +16,39 @@
 enum { GUARD = 32 };
 static const float GUARD_VALUE = 12345.678f;
 
-float *kernels_random(int64_t n, uint32_t seed) {
-  float *x = ml_alloc((size_t)n * sizeof *x);
+float *kernels_floats(int64_t n) {
+  float *x = ml_alloc((size_t)(n > 0 ? n : 1) * sizeof *x);
   assert_non_null(x);
+  return x;
+}
+
+float *kernels_random(int64_t n, uint32_t seed) {
+  float *x = kernels_floats(n);
   ml_rng rng = ml_rng_make(seed, ML_STREAM_NOISE);
   ml_rng_uniform(x, (size_t)n, &rng, -1.0f, 1.0f);
   return x;
 }
+
+float *kernels_absolute(const float *x, int64_t n) {
+  float *y = kernels_floats(n);
+  for (int64_t i = 0; i < n; i++) y[i] = fabsf(x[i]);
+  return y;
+}
+
+ml_matrix kernels_lay(const float *data, int64_t rows, int64_t cols, kernels_layout layout) {
+  switch (layout) {
+  case LAID_ROWS: return (ml_matrix){data, cols, 1};
+  case LAID_COLUMNS: return (ml_matrix){data, 1, rows};
+  case LAID_PADDED_ROWS: return (ml_matrix){data, cols + 3, 1};
+  case LAID_PADDED_COLUMNS: return (ml_matrix){data, 1, rows + 5};
+  case LAID_SCATTERED: return (ml_matrix){data, 2 * cols + 1, 2};
+  case LAYOUTS: break;
+  }
+  fail_msg("no layout: %d", (int)layout);
+  return (ml_matrix){NULL, 0, 0};
+}
+
+int64_t kernels_room(int64_t rows, int64_t cols) { return (rows + 5) * (2 * cols + 5); }
 
 kernels_guarded kernels_guard(int64_t n) {
   float *all = ml_alloc((size_t)(n + 2 * GUARD) * sizeof *all);

@@ -6,8 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* n floats, uniform in [-1, 1), from ml_alloc. */
+#include "kernels/kernels.h"
+
+/* n floats from ml_alloc, n >= 0: with whatever is there; uniform in [-1, 1); |x|. */
+float *kernels_floats(int64_t n);
 float *kernels_random(int64_t n, uint32_t seed);
+float *kernels_absolute(const float *x, int64_t n);
+
+/* How an operand of a product lies in memory. */
+typedef enum kernels_layout {
+  LAID_ROWS, LAID_COLUMNS, LAID_PADDED_ROWS, LAID_PADDED_COLUMNS, LAID_SCATTERED, LAYOUTS
+} kernels_layout;
+
+/* The matrix [rows, cols] in data, which has kernels_room floats: enough for any layout. */
+ml_matrix kernels_lay(const float *data, int64_t rows, int64_t cols, kernels_layout layout);
+int64_t kernels_room(int64_t rows, int64_t cols);
 
 /* n floats of NaN between guard values. */
 typedef struct kernels_guarded {

@@ -19,9 +19,6 @@
 
 static const ml_precision precisions[] = {ML_PRECISION_BF16, ML_PRECISION_BF16X3};
 
-/* How an operand lies in memory. */
-typedef enum layout { ROWS, COLUMNS, PADDED_ROWS, PADDED_COLUMNS, SCATTERED, LAYOUTS } layout;
-
 typedef struct product {
   int64_t m, n, k, ldc;
   float *a_data, *b_data, *bias;
@@ -31,28 +28,13 @@ typedef struct product {
   kernels_guarded work;
 } product;
 
-static ml_matrix lay(const float *data, int64_t rows, int64_t cols, layout l) {
-  switch (l) {
-  case ROWS: return (ml_matrix){data, cols, 1};
-  case COLUMNS: return (ml_matrix){data, 1, rows};
-  case PADDED_ROWS: return (ml_matrix){data, cols + 3, 1};
-  case PADDED_COLUMNS: return (ml_matrix){data, 1, rows + 5};
-  case SCATTERED: return (ml_matrix){data, 2 * cols + 1, 2};
-  case LAYOUTS: break;
-  }
-  return (ml_matrix){NULL, 0, 0};
-}
-
-/* Room for rows x cols in any layout. */
-static int64_t room(int64_t rows, int64_t cols) { return (rows + 5) * (2 * cols + 5); }
-
-static product make(int64_t m, int64_t n, int64_t k, layout la, layout lb) {
+static product make(int64_t m, int64_t n, int64_t k, kernels_layout la, kernels_layout lb) {
   product p = {.m = m, .n = n, .k = k, .ldc = n + 3};
-  p.a_data = kernels_random(room(m, k), 1);
-  p.b_data = kernels_random(room(k, n), 2);
+  p.a_data = kernels_random(kernels_room(m, k), 1);
+  p.b_data = kernels_random(kernels_room(k, n), 2);
   p.bias = kernels_random(n, 3);
-  p.a = lay(p.a_data, m, k, la);
-  p.b = lay(p.b_data, k, n, lb);
+  p.a = kernels_lay(p.a_data, m, k, la);
+  p.b = kernels_lay(p.b_data, k, n, lb);
   p.epilogue = (ml_epilogue){.bias = p.bias, .relu = (m + n) % 2 == 0};
   p.work = kernels_guard((int64_t)ml_gemm_workspace(m, n, k));
   return p;
@@ -64,12 +46,6 @@ static void destroy(product *p) {
   ml_free(p->bias);
   kernels_unguard(&p->work);
   ml_precision_use(ML_PRECISION_F32);
-}
-
-static float *floats(int64_t n) {
-  float *x = ml_alloc((size_t)(n > 0 ? n : 1) * sizeof *x);
-  assert_non_null(x);
-  return x;
 }
 
 static void run(float *c, void *ctx) {
@@ -84,7 +60,7 @@ static bool same(float x, float y) { return memcmp(&x, &y, sizeof x) == 0 || (is
 /* The naive product's bits; nothing is written between the rows, which are NaN. */
 static void check_bits(const float *c, void *ctx) {
   const product *p = ctx;
-  float *want = floats(p->m * p->ldc);
+  float *want = kernels_floats(p->m * p->ldc);
   for (int64_t i = 0; i < p->m * p->ldc; i++) want[i] = NAN;
   ml_naive_gemm_bf16(want, p->ldc, p->a, p->b, p->epilogue, p->m, p->n, p->k, p->precision == ML_PRECISION_BF16X3);
   for (int64_t i = 0; i < p->m * p->ldc; i++) {
@@ -113,7 +89,7 @@ static void test_odd_sizes(void **state) {
       {65, 97, 31}, {12, 32, 1},  {100, 20, 330}, {40, 5, 1000}, {800, 3, 8},   {3, 1030, 8}, {64, 32, 700},
       {1, 2, 4001}, {130, 199, 64}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    product p = make(sizes[i][0], sizes[i][1], sizes[i][2], ROWS, COLUMNS);
+    product p = make(sizes[i][0], sizes[i][1], sizes[i][2], LAID_ROWS, LAID_COLUMNS);
     check_everywhere(&p);
     destroy(&p);
   }
@@ -123,7 +99,7 @@ static void test_layouts(void **state) {
   (void)state;
   for (int la = 0; la < LAYOUTS; la++) {
     for (int lb = 0; lb < LAYOUTS; lb++) {
-      product p = make(37, 41, 67, (layout)la, (layout)lb);
+      product p = make(37, 41, 67, (kernels_layout)la, (kernels_layout)lb);
       if (la == lb) p.epilogue = ML_NO_EPILOGUE;
       check_everywhere(&p);
       destroy(&p);
@@ -133,7 +109,7 @@ static void test_layouts(void **state) {
 
 static void test_no_products(void **state) {
   (void)state;
-  product p = make(5, 9, 0, ROWS, ROWS);
+  product p = make(5, 9, 0, LAID_ROWS, LAID_ROWS);
   check_everywhere(&p);
   p.m = 0;
   check_everywhere(&p);
@@ -154,12 +130,13 @@ static void sprinkle(float *x, int64_t n, const float *values, int count, uint32
 
 static void check_values(const float *values, int count, float scale) {
   for (uint32_t seed = 10; seed < 14; seed++) {
-    product p = make(45, 38, seed % 2 ? 3 : 40, seed < 12 ? ROWS : COLUMNS, seed < 12 ? COLUMNS : ROWS);
+    const kernels_layout la = seed < 12 ? LAID_ROWS : LAID_COLUMNS, lb = seed < 12 ? LAID_COLUMNS : LAID_ROWS;
+    product p = make(45, 38, seed % 2 ? 3 : 40, la, lb);
     p.epilogue = ML_NO_EPILOGUE;
-    for (int64_t i = 0; i < room(p.m, p.k); i++) p.a_data[i] *= scale;
-    for (int64_t i = 0; i < room(p.k, p.n); i++) p.b_data[i] *= scale;
-    sprinkle(p.a_data, room(p.m, p.k), values, count, seed);
-    sprinkle(p.b_data, room(p.k, p.n), values, count, seed + 100);
+    for (int64_t i = 0; i < kernels_room(p.m, p.k); i++) p.a_data[i] *= scale;
+    for (int64_t i = 0; i < kernels_room(p.k, p.n); i++) p.b_data[i] *= scale;
+    sprinkle(p.a_data, kernels_room(p.m, p.k), values, count, seed);
+    sprinkle(p.b_data, kernels_room(p.k, p.n), values, count, seed + 100);
     check_everywhere(&p);
     destroy(&p);
   }
@@ -181,7 +158,7 @@ static void test_special_values(void **state) {
 static void test_least_normal(void **state) {
   (void)state;
   static const float little[] = {0x1p-77f, 0x1p-76f, 0x1.02p-76f, 0x1.8p-76f, 0x1p-75f, 0x1.8p-75f, 0x1p-70f};
-  product p = make(7, 2, 3, ROWS, ROWS);
+  product p = make(7, 2, 3, LAID_ROWS, LAID_ROWS);
   p.epilogue = ML_NO_EPILOGUE;
   for (int64_t i = 0; i < p.m; i++) memcpy(p.a_data + i * p.k, (float[]){0x1p-63f, 0.0f, little[i]}, 3 * sizeof(float));
   memcpy(p.b_data, (float[]){0x1p-63f, -0x1p-63f, 0.0f, 0.0f, -0x1p-75f, 0x1p-75f}, 6 * sizeof(float));
@@ -196,7 +173,7 @@ enum { PATTERNS = 1 << 17 };
 
 static float *patterns(void) {
   static const uint32_t lower[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1234};
-  float *x = floats(PATTERNS);
+  float *x = kernels_floats(PATTERNS);
   for (uint32_t i = 0; i < PATTERNS; i++) {
     const uint32_t u = i / 2 << 16 | lower[(i * 2654435761u >> 8) % 7];
     memcpy(x + i, &u, sizeof u);
@@ -208,8 +185,8 @@ static float *patterns(void) {
  * across it. */
 static void test_rounding(void **state) {
   (void)state;
-  float *x = patterns(), *got = floats(PATTERNS), *want = floats(PATTERNS);
-  float *work = floats((int64_t)ml_gemm_workspace(PATTERNS, 1, 1) + (int64_t)ml_gemm_workspace(1, PATTERNS, 1));
+  float *x = patterns(), *got = kernels_floats(PATTERNS), *want = kernels_floats(PATTERNS);
+  float *work = kernels_floats((int64_t)ml_gemm_workspace(PATTERNS, 1, 1) + (int64_t)ml_gemm_workspace(1, PATTERNS, 1));
   const float one = 1.0f;
   const ml_matrix unit = {&one, 1, 1};
   assert_int_equal(ml_pool_start(2, NULL), ML_OK);
@@ -260,19 +237,15 @@ static void test_rounding_by_hand(void **state) {
  * three times that in bf16x3. */
 static void test_error_bounds(void **state) {
   (void)state;
-  product p = make(40, 50, 300, COLUMNS, ROWS);
+  product p = make(40, 50, 300, LAID_COLUMNS, LAID_ROWS);
   p.ldc = p.n;
   p.epilogue = ML_NO_EPILOGUE;
-  float *got = floats(p.m * p.n), *want = floats(p.m * p.n), *magnitude = floats(p.m * p.n);
+  float *got = kernels_floats(p.m * p.n), *want = kernels_floats(p.m * p.n), *magnitude = kernels_floats(p.m * p.n);
   ml_naive_gemm(want, p.n, p.a, p.b, NULL, p.m, p.n, p.k);
-  float *signed_a = floats(room(p.m, p.k)), *signed_b = floats(room(p.k, p.n));
-  memcpy(signed_a, p.a_data, (size_t)room(p.m, p.k) * sizeof(float));
-  memcpy(signed_b, p.b_data, (size_t)room(p.k, p.n) * sizeof(float));
-  for (int64_t i = 0; i < room(p.m, p.k); i++) p.a_data[i] = fabsf(p.a_data[i]);
-  for (int64_t i = 0; i < room(p.k, p.n); i++) p.b_data[i] = fabsf(p.b_data[i]);
-  ml_naive_gemm(magnitude, p.n, p.a, p.b, NULL, p.m, p.n, p.k);
-  memcpy(p.a_data, signed_a, (size_t)room(p.m, p.k) * sizeof(float));
-  memcpy(p.b_data, signed_b, (size_t)room(p.k, p.n) * sizeof(float));
+  float *abs_a = kernels_absolute(p.a_data, kernels_room(p.m, p.k));
+  float *abs_b = kernels_absolute(p.b_data, kernels_room(p.k, p.n));
+  ml_naive_gemm(magnitude, p.n, (ml_matrix){abs_a, p.a.row, p.a.col}, (ml_matrix){abs_b, p.b.row, p.b.col}, NULL, p.m,
+                p.n, p.k);
   for (int i = 0; i < 2; i++) {
     ml_precision_use(precisions[i]);
     const double sums = (double)(p.k + 4) * 0x1p-24 * (i ? 3 : 1), bound = (i ? 0x1p-15 : 0x1p-7 + 0x1p-16) + sums;
@@ -289,8 +262,8 @@ static void test_error_bounds(void **state) {
   ml_free(got);
   ml_free(want);
   ml_free(magnitude);
-  ml_free(signed_a);
-  ml_free(signed_b);
+  ml_free(abs_a);
+  ml_free(abs_b);
   destroy(&p);
 }
 
@@ -300,7 +273,7 @@ static void test_rows_are_independent(void **state) {
   (void)state;
   enum { M = 70, N = 45, K = 50 };
   static float all[M * N], alone[N];
-  product p = make(M, N, K, COLUMNS, ROWS);
+  product p = make(M, N, K, LAID_COLUMNS, LAID_ROWS);
   p.ldc = N;
   assert_int_equal(ml_pool_start(2, NULL), ML_OK);
   for (int isa = 0; isa <= (int)ml_cpu_best_isa(); isa++) {
@@ -325,7 +298,7 @@ static void test_subnormals_live_on(void **state) {
   static float c[4];
   static volatile float tiny = 0x1p-130f;
   const float bias[2] = {0x1p-130f, -0x1p-130f};
-  product p = make(2, 2, 2, ROWS, ROWS);
+  product p = make(2, 2, 2, LAID_ROWS, LAID_ROWS);
   p.ldc = 2;
   p.epilogue = (ml_epilogue){.bias = bias};
   memset(p.a_data, 0, 4 * sizeof(float));

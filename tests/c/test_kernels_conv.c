@@ -54,18 +54,11 @@ static void run_naive(double *out, const problem *p, const float *x, const float
   }
 }
 
-static float *absolute(const float *x, int64_t n) {
-  float *y = ml_alloc((size_t)n * sizeof *y + 1);
-  assert_non_null(y);
-  for (int64_t i = 0; i < n; i++) y[i] = fabsf(x[i]);
-  return y;
-}
-
 static void find_want(problem *p) {
   const ml_conv2d *g = &p->g;
   run_naive(p->want, p, p->x, p->w, p->bias, p->dy);
-  float *x = absolute(p->x, x_count(g)), *w = absolute(p->w, w_count(g)), *bias = absolute(p->bias, g->out_c);
-  float *dy = absolute(p->dy, y_count(g));
+  float *x = kernels_absolute(p->x, x_count(g)), *w = kernels_absolute(p->w, w_count(g));
+  float *bias = kernels_absolute(p->bias, g->out_c), *dy = kernels_absolute(p->dy, y_count(g));
   run_naive(p->magnitude, p, x, w, bias, dy);
   ml_free(x);
   ml_free(w);

@@ -15,9 +15,6 @@
 #include "kernels/naive.h"
 #include "kernels_aid.h"
 
-/* How an operand lies in memory. */
-typedef enum layout { ROWS, COLUMNS, PADDED_ROWS, PADDED_COLUMNS, SCATTERED, LAYOUTS } layout;
-
 typedef struct product {
   int64_t m, n, k, ldc;
   ml_matrix a, b;
@@ -26,31 +23,10 @@ typedef struct product {
   float *want, *magnitude; /* naive result; sum of |a| |b| + |bias| */
 } product;
 
-static ml_matrix lay(const float *data, int64_t rows, int64_t cols, layout l) {
-  switch (l) {
-  case ROWS: return (ml_matrix){data, cols, 1};
-  case COLUMNS: return (ml_matrix){data, 1, rows};
-  case PADDED_ROWS: return (ml_matrix){data, cols + 3, 1};
-  case PADDED_COLUMNS: return (ml_matrix){data, 1, rows + 5};
-  case SCATTERED: return (ml_matrix){data, 2 * cols + 1, 2};
-  case LAYOUTS: break;
-  }
-  return (ml_matrix){NULL, 0, 0};
-}
-
-/* Room for rows x cols in any layout. */
-static int64_t room(int64_t rows, int64_t cols) { return (rows + 5) * (2 * cols + 5); }
-
-static float *absolute(const float *x, int64_t n) {
-  float *y = ml_alloc((size_t)n * sizeof *y);
-  assert_non_null(y);
-  for (int64_t i = 0; i < n; i++) y[i] = fabsf(x[i]);
-  return y;
-}
-
 static void find_magnitude(product *p) {
-  float *a = absolute(p->a.data, room(p->m, p->k)), *b = absolute(p->b.data, room(p->k, p->n));
-  float *bias = p->bias ? absolute(p->bias, p->n) : NULL;
+  float *a = kernels_absolute(p->a.data, kernels_room(p->m, p->k));
+  float *b = kernels_absolute(p->b.data, kernels_room(p->k, p->n));
+  float *bias = p->bias ? kernels_absolute(p->bias, p->n) : NULL;
   const ml_matrix abs_a = {a, p->a.row, p->a.col}, abs_b = {b, p->b.row, p->b.col};
   ml_naive_gemm(p->magnitude, p->ldc, abs_a, abs_b, bias, p->m, p->n, p->k);
   ml_free(a);
@@ -58,15 +34,15 @@ static void find_magnitude(product *p) {
   ml_free(bias);
 }
 
-static product make(int64_t m, int64_t n, int64_t k, layout la, layout lb, bool with_bias, int64_t gap) {
+static product make(int64_t m, int64_t n, int64_t k, kernels_layout la, kernels_layout lb, bool with_bias,
+                    int64_t gap) {
   product p = {.m = m, .n = n, .k = k, .ldc = n + gap};
-  p.a = lay(kernels_random(room(m, k), 1), m, k, la);
-  p.b = lay(kernels_random(room(k, n), 2), k, n, lb);
+  p.a = kernels_lay(kernels_random(kernels_room(m, k), 1), m, k, la);
+  p.b = kernels_lay(kernels_random(kernels_room(k, n), 2), k, n, lb);
   p.bias = with_bias ? kernels_random(n, 3) : NULL;
   p.work = kernels_guard((int64_t)ml_gemm_workspace(m, n, k));
-  p.want = ml_alloc((size_t)(m * p.ldc + 1) * sizeof(float));
-  p.magnitude = ml_alloc((size_t)(m * p.ldc + 1) * sizeof(float));
-  assert_true(p.want && p.magnitude);
+  p.want = kernels_floats(m * p.ldc);
+  p.magnitude = kernels_floats(m * p.ldc);
   ml_naive_gemm(p.want, p.ldc, p.a, p.b, p.bias, m, n, k);
   find_magnitude(&p);
   return p;
@@ -95,8 +71,7 @@ static void run_in_steps(float *c, void *ctx) {
 static void run_relu(float *c, void *ctx) {
   const product *p = ctx;
   ml_gemm(c, p->ldc, p->a, p->b, (ml_epilogue){p->bias, true}, p->m, p->n, p->k, p->work.x);
-  float *want = ml_alloc((size_t)(p->m * p->ldc) * sizeof *want);
-  assert_non_null(want);
+  float *want = kernels_floats(p->m * p->ldc);
   run_in_steps(want, ctx);
   for (int64_t i = 0; i < p->m; i++)
     kernels_check_equal(c + i * p->ldc, want + i * p->ldc, p->n, "relu in the epilogue");
@@ -109,7 +84,7 @@ static void test_relu_epilogue(void **state) {
   static const int64_t sizes[][3] = {{1, 1, 1}, {7, 33, 5}, {33, 7, 700}, {20, 100, 40}, {128, 96, 330}, {3, 40, 0}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     for (int with_bias = 0; with_bias < 2; with_bias++) {
-      product p = make(sizes[i][0], sizes[i][1], sizes[i][2], ROWS, COLUMNS, with_bias, 3);
+      product p = make(sizes[i][0], sizes[i][1], sizes[i][2], LAID_ROWS, LAID_COLUMNS, with_bias, 3);
       if (p.k > 0) ((float *)p.a.data)[(p.m - 1) * p.a.row] = NAN;
       kernels_run_everywhere(run_relu, NULL, &p, p.m * p.ldc, false);
       destroy(&p);
@@ -143,7 +118,8 @@ static void check(const float *c, void *ctx) {
   }
 }
 
-static void try_product(int64_t m, int64_t n, int64_t k, layout la, layout lb, bool with_bias, int64_t gap) {
+static void try_product(int64_t m, int64_t n, int64_t k, kernels_layout la, kernels_layout lb, bool with_bias,
+                        int64_t gap) {
   product p = make(m, n, k, la, lb, with_bias, gap);
   kernels_run_everywhere(run, check, &p, m * p.ldc, false);
   destroy(&p);
@@ -158,8 +134,8 @@ static void test_odd_sizes(void **state) {
     for (int j = 0; j < count; j++) {
       const int64_t k = sizes[(i * 5 + j * 3) % count];
       const int at = i * count + j;
-      try_product(sizes[i], sizes[j], k, (layout)(at % LAYOUTS), (layout)(at / LAYOUTS % LAYOUTS), at % 3 != 0,
-                  at % 4 == 1 ? 7 : 0);
+      const kernels_layout la = (kernels_layout)(at % LAYOUTS), lb = (kernels_layout)(at / LAYOUTS % LAYOUTS);
+      try_product(sizes[i], sizes[j], k, la, lb, at % 3 != 0, at % 4 == 1 ? 7 : 0);
     }
   }
 }
@@ -167,21 +143,21 @@ static void test_odd_sizes(void **state) {
 static void test_layouts(void **state) {
   (void)state;
   for (int la = 0; la < LAYOUTS; la++) {
-    for (int lb = 0; lb < LAYOUTS; lb++) try_product(37, 71, 49, (layout)la, (layout)lb, true, 3);
+    for (int lb = 0; lb < LAYOUTS; lb++) try_product(37, 71, 49, (kernels_layout)la, (kernels_layout)lb, true, 3);
   }
 }
 
 /* Several blocks and stages along k, m and n, and the sizes of a real network. */
 static void test_large(void **state) {
   (void)state;
-  try_product(128, 512, 784, ROWS, COLUMNS, true, 0);
-  try_product(512, 257, 128, COLUMNS, ROWS, false, 0);
-  try_product(13, 33, 321, ROWS, ROWS, true, 1);
-  try_product(6, 32, 1300, ROWS, COLUMNS, true, 0);
-  try_product(10, 17, 3000, COLUMNS, ROWS, true, 0);
-  try_product(1601, 3, 9, ROWS, COLUMNS, true, 0);
-  try_product(5, 2100, 11, ROWS, ROWS, true, 0);
-  try_product(800, 1100, 33, ROWS, COLUMNS, true, 2);
+  try_product(128, 512, 784, LAID_ROWS, LAID_COLUMNS, true, 0);
+  try_product(512, 257, 128, LAID_COLUMNS, LAID_ROWS, false, 0);
+  try_product(13, 33, 321, LAID_ROWS, LAID_ROWS, true, 1);
+  try_product(6, 32, 1300, LAID_ROWS, LAID_COLUMNS, true, 0);
+  try_product(10, 17, 3000, LAID_COLUMNS, LAID_ROWS, true, 0);
+  try_product(1601, 3, 9, LAID_ROWS, LAID_COLUMNS, true, 0);
+  try_product(5, 2100, 11, LAID_ROWS, LAID_ROWS, true, 0);
+  try_product(800, 1100, 33, LAID_ROWS, LAID_COLUMNS, true, 2);
 }
 
 static void check_no_products(const float *c, void *ctx) {
@@ -192,7 +168,7 @@ static void check_no_products(const float *c, void *ctx) {
 static void test_no_products(void **state) {
   (void)state;
   for (int with_bias = 0; with_bias < 2; with_bias++) {
-    product p = make(5, 19, 0, ROWS, ROWS, with_bias, 0);
+    product p = make(5, 19, 0, LAID_ROWS, LAID_ROWS, with_bias, 0);
     kernels_run_everywhere(run, check_no_products, &p, 5 * 19, true);
     destroy(&p);
   }
@@ -224,7 +200,7 @@ static void test_nan_and_infinity(void **state) {
   static const float values[] = {NAN, INFINITY, -INFINITY};
   for (int v = 0; v < 3; v++) {
     for (int place = 0; place < 6; place++) {
-      product p = make(29, 45, 350, ROWS, COLUMNS, true, 0);
+      product p = make(29, 45, 350, LAID_ROWS, LAID_COLUMNS, true, 0);
       const int64_t at = place % 3 == 0 ? 3 : (place % 3 == 1 ? 177 : 349);
       if (place < 3) {
         ((float *)p.a.data)[28 * p.a.row + at * p.a.col] = values[v];
@@ -240,8 +216,8 @@ static void test_nan_and_infinity(void **state) {
 
 /* The product of a row does not depend on which rows are beside it. */
 /* One row is computed the transposed way where b is a transposed weight, 67 rows are not: still the same bits. */
-static void check_rows_alone(layout a, layout b) {
-  product all = make(67, 40, 500, a, b, true, 0), one = make(1, 40, 500, ROWS, b, true, 0);
+static void check_rows_alone(kernels_layout a, kernels_layout b) {
+  product all = make(67, 40, 500, a, b, true, 0), one = make(1, 40, 500, LAID_ROWS, b, true, 0);
   kernels_guarded c = kernels_guard(67 * 40), row = kernels_guard(40);
   run(c.x, &all);
   for (int64_t i = 0; i < 67; i++) {
@@ -260,9 +236,9 @@ static void test_rows_are_independent(void **state) {
   (void)state;
   for (int isa = 0; isa <= (int)ml_cpu_best_isa(); isa++) {
     assert_int_equal(ml_cpu_use((ml_isa)isa, NULL), ML_OK);
-    for (layout a = ROWS; a <= COLUMNS; a++) {
-      check_rows_alone(a, ROWS);
-      check_rows_alone(a, COLUMNS);
+    for (kernels_layout a = LAID_ROWS; a <= LAID_COLUMNS; a++) {
+      check_rows_alone(a, LAID_ROWS);
+      check_rows_alone(a, LAID_COLUMNS);
     }
   }
 }

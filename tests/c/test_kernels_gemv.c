@@ -33,8 +33,7 @@ static product make(int64_t m, int64_t n, int64_t k, int one_in, bool with_bias,
   p.bias = with_bias ? kernels_random(n, 3) : NULL;
   p.strips = kernels_guard((int64_t)ml_gemv_floats(n, k));
   p.work = kernels_guard((int64_t)ml_gemm_workspace(m, n, k));
-  p.want = ml_alloc((size_t)(m * n) * sizeof(float));
-  assert_non_null(p.want);
+  p.want = kernels_floats(m * n);
   thin_out(p.x, m * k, one_in);
   return p;
 }

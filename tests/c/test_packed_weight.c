@@ -16,12 +16,6 @@
 #include "ops_aid.h"
 #include "optim/optim.h"
 
-static float *floats(size_t n) {
-  float *x = ml_alloc(n * sizeof *x);
-  assert_non_null(x);
-  return x;
-}
-
 typedef struct packed_case {
   int64_t m, n, k;
   float *a, *b, *bias;
@@ -33,8 +27,9 @@ static void run_packed(float *c, void *ctx) {
   const ml_matrix a = {p->a, p->k, 1}, b = {p->b, 1, p->k};
   const ml_epilogue e = {p->bias, true};
   const int64_t group = ml_packed_group();
-  float *packed = floats(ml_packed_floats(p->n, p->k)), *work = floats(ml_gemm_workspace(p->m, p->n, p->k));
-  float *want = floats((size_t)(p->m * p->n));
+  float *packed = kernels_floats((int64_t)ml_packed_floats(p->n, p->k));
+  float *work = kernels_floats((int64_t)ml_gemm_workspace(p->m, p->n, p->k));
+  float *want = kernels_floats(p->m * p->n);
   for (int64_t j = (p->n - 1) / group * group; j >= 0; j -= group)
     ml_pack_columns(packed, b, p->n, p->k, j, j + group < p->n ? j + group : p->n);
   ml_gemm_packed(c, p->n, a, packed, e, p->m, p->n, p->k, work);
