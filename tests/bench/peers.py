@@ -145,9 +145,25 @@ class Torch:
             layers += [self.torch.nn.Linear(a, b), self.torch.nn.ReLU()]
         return self.torch.nn.Sequential(*layers[:-1])
 
-    def stepper(self):
-        model = self.model()
-        optimizer = self.torch.optim.SGD(model.parameters(), lr=LR)
+    def cnn(self, name):
+        nn = self.torch.nn
+        if name == "lenet5":
+            return nn.Sequential(
+                nn.Conv2d(1, 6, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2), nn.ReLU(),
+                nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+        layers, channels = [], 1
+        for outputs, kernel in (32, 5), (64, 3), (128, 3):
+            layers += [nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False), nn.MaxPool2d(2),
+                       nn.BatchNorm2d(outputs), nn.ReLU()]
+            channels = outputs
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 9, 10))
+
+    def stepper(self, model, optimizer="sgd"):
+        optim, parameters = self.torch.optim, model.parameters()
+        if optimizer == "adam":
+            optimizer = optim.Adam(parameters, lr=1e-4)
+        else:
+            optimizer = optim.SGD(parameters, lr=LR, momentum=0.9 if optimizer == "momentum" else 0)
 
         def step(x, y):
             optimizer.zero_grad(set_to_none=True)
@@ -155,18 +171,22 @@ class Torch:
             optimizer.step()
         return step
 
-    def train(self, batch):
-        step = self.stepper()
-
+    def steps_on(self, x, step, batch):
         def one():
             rows = self.torch.from_numpy(self.data.rows(batch))
-            step(self.x[rows], self.y[rows])
+            step(x[rows], self.y[rows])
         return one, batch
+
+    def train(self, batch, optimizer="sgd"):
+        return self.steps_on(self.x, self.stepper(self.model(), optimizer), batch)
+
+    def train_cnn(self, name, batch):
+        return self.steps_on(self.x.view(-1, 1, 28, 28), self.stepper(self.cnn(name)), batch)
 
     def notebook(self, dtype):
         if dtype != "f32":
             return None
-        step = self.stepper()
+        step = self.stepper(self.model())
         return lambda: step(self.x[:NOTEBOOK], self.y[:NOTEBOOK]), 1
 
     def without_gradients(self, model, x):

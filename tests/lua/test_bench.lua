@@ -93,7 +93,8 @@ function TestBench:testCases()
     end
   end
   for _, id in ipairs { "inference-1-f32-1", "inference-1024-bf16-2", "conv-128-bf16-1", "evaluation-f32-2",
-    "loading-f32-2", "notebook-f32-2", "notebook-bf16-2", "notebook-f64-f32-2" } do
+    "loading-f32-2", "notebook-f32-2", "notebook-bf16-2", "notebook-f64-f32-2", "train-128-adam-bf16-2",
+    "train-128-momentum-f32-1", "cnn-lenet5-f32-2", "cnn-cnn-bf16-2" } do
     lu.assertNotNil(seen[id], id)
   end
   lu.assertNil(seen["notebook-f32-1"])
@@ -112,8 +113,24 @@ function TestBench:testFewerCases()
   lu.assertEquals(ids { groups = { evaluation = true }, bf16 = "emulated" }, { "evaluation-f32-1", "evaluation-f32-2" })
   lu.assertEquals(ids { groups = { train = true }, quick = true, bf16 = "emulated", threads = 1 },
     { "train-128-f32-1", "train-128-bf16-1", "step-f32-1" })
+  lu.assertEquals(ids { groups = { cnn = true }, quick = true, bf16 = "emulated", threads = 1 },
+    { "cnn-lenet5-f32-1", "cnn-cnn-f32-1" })
+  lu.assertNotStrContains(table.concat(ids { quick = true }, " "), "cnn")
   lu.assertEquals(#everything { groups = { loading = true, conv = true }, conv = false, mnist = false }, 0)
   lu.assertStrContains(table.concat(ids { groups = { notebook = true }, quick = true }, " "), "notebook-f64")
+end
+
+-- What is measured is what the configs train; a layer's FLOP are 2 a multiply-add forward, 6 in training.
+function TestBench:testConvolutionalNetworks()
+  local parameters = { lenet5 = 61706, cnn = 104938 }
+  local flops = {
+    lenet5 = 6 * (6 * 25 * 784 + 6 * 16 * 25 * 100 + 400 * 120 + 120 * 84 + 84 * 10) - 2 * 6 * 25 * 784,
+    cnn = 6 * (32 * 25 * 784 + 64 * 32 * 9 * 196 + 128 * 64 * 9 * 49 + 1152 * 10) - 2 * 32 * 25 * 784,
+  }
+  for name, make in pairs(network.cnns) do
+    lu.assertEquals(make():build({ 28, 28 }):num_parameters(), parameters[name], name)
+    lu.assertEquals(network.cnn_training_flops[name], flops[name], name)
+  end
 end
 
 -- ---- rounds ----

@@ -6,7 +6,7 @@ local network = require "mnistlua.bench.network"
 local m = {}
 
 --- The groups that can be asked for by name, in order.
-m.groups = { "train", "inference", "conv", "evaluation", "loading", "notebook" }
+m.groups = { "train", "cnn", "inference", "conv", "evaluation", "loading", "notebook" }
 
 local conv = { channels = 32, outputs = 64, size = 14 }
 
@@ -23,6 +23,23 @@ local function train(batch)
   return {
     group = "train", id = "train-" .. batch, label = "batch " .. batch, work = { "train", batch },
     request = { "train", batch }, show = "images", flops = network.training_flops, slow = batch ~= 128,
+  }
+end
+
+-- The same steps with an optimizer that keeps more than the weights.
+local function optimizer(name, label)
+  return {
+    group = "train", id = "train-128-" .. name, label = "batch 128, " .. label, work = { "train", 128, name },
+    request = { "train", 128, name }, only = { torch = true }, show = "images", flops = network.training_flops,
+    slow = true,
+  }
+end
+
+local function cnn(name, batch)
+  return {
+    group = "cnn", id = "cnn-" .. name, label = ("%s, batch %d"):format(name, batch),
+    work = { "train_cnn", name, batch }, request = { "train_cnn", name, batch }, show = "images",
+    flops = network.cnn_training_flops[name], slow = true,
   }
 end
 
@@ -73,7 +90,15 @@ local function candidates(given)
   local list = {}
   local function add(workload) list[#list + 1] = workload end
   for _, batch in ipairs(given.quick and { 128 } or { 64, 128, 256, 1024 }) do add(train(batch)) end
+  if not given.quick then
+    add(optimizer("momentum", "momentum"))
+    add(optimizer("adam", "Adam"))
+  end
   add(own_cost)
+  if given.conv and (given.groups or not given.quick) then
+    add(cnn("lenet5", 128))
+    add(cnn("cnn", 256))
+  end
   for _, batch in ipairs(given.quick and { 1, 128 } or { 1, 128, 1024 }) do add(inference(batch)) end
   if given.conv then add(convolution(128)) end
   add(evaluation)
@@ -106,8 +131,8 @@ local function variants(workload, given)
 end
 
 --- The workloads with their variants. given: threads (the most that are used), bf16 ("fast", "emulated" or nil), mnist
---- (the paths of its files, or nil), conv (whether there are convolutions), quick (fewer sizes, and no step
---- of the notebook unless it is asked for), groups (a set of names, or nil for all).
+--- (the paths of its files, or nil), conv (whether there are convolutions), quick (fewer sizes, and no other
+--- optimizers; no CNN and no step of the notebook unless they are asked for), groups (a set of names, or nil for all).
 function m.list(given)
   local list = {}
   for _, workload in ipairs(candidates(given)) do

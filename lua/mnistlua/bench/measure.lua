@@ -20,19 +20,26 @@ end
 
 local function warm_up(seconds) return seconds / 5 end
 
--- An ordinary experiment on a part of the digits; watch(run) is called after every step.
-local function describe(model, part, batch, shuffle, watch)
+local optimizers = {
+  sgd = function() return ml.optim.SGD { lr = 0.05 } end,
+  momentum = function() return ml.optim.SGD { lr = 0.005, momentum = 0.9 } end,
+  adam = function() return ml.optim.Adam { lr = 1e-4 } end,
+}
+
+-- An ordinary experiment on a part of the digits. given: batch, shuffle, optimizer ("sgd"), and watch(run), which is
+-- called after every step.
+local function describe(model, part, given)
   return ml.experiment {
     name = "bench", data = part, model = model, loss = ml.nn.CrossEntropyLoss(),
-    optimizer = ml.optim.SGD { lr = 0.05 }, batch = batch, drop_last = true, shuffle = shuffle, steps = 1 << 40,
-    on = { batch_end = watch },
+    optimizer = optimizers[given.optimizer or "sgd"](), batch = given.batch, drop_last = true, shuffle = given.shuffle,
+    steps = 1 << 40, on = { batch_end = given.watch },
   }
 end
 
 -- Trains for a while; returns steps/s, or nil and the signal that ended it.
-local function step_rate(model, part, batch, shuffle, seconds)
+local function step_rate(model, part, given, seconds)
   local entered, started, first, rate = core.clock(), nil, nil, nil
-  local function watch(run)
+  function given.watch(run)
     local now = core.clock()
     if not started then
       if now - entered >= warm_up(seconds) then started, first = now, run.step end
@@ -41,7 +48,7 @@ local function step_rate(model, part, batch, shuffle, seconds)
       run:stop()
     end
   end
-  local run = trainer.prepare(describe(model, part, batch, shuffle, watch), { seed = 0 })
+  local run = trainer.prepare(describe(model, part, given), { seed = 0 })
   local count, signal = core.interrupts()
   if count > 0 then return nil, signal end   -- the trainer begins to count anew
   trainer.train(run, { progress = quiet })
@@ -50,20 +57,26 @@ local function step_rate(model, part, batch, shuffle, seconds)
   return rate
 end
 
---- Training through the trainer: images/s.
-function m.train(seconds, batch)
-  local rate, signal = step_rate(network.new(), images().train, batch, true, seconds)
+local function training_rate(model, batch, optimizer, seconds)
+  local given = { batch = batch, shuffle = true, optimizer = optimizer }
+  local rate, signal = step_rate(model, images().train, given, seconds)
   return rate and rate * batch, signal
 end
 
+--- Training through the trainer, with an optimizer of the list above or plain SGD: images/s.
+function m.train(seconds, batch, optimizer) return training_rate(network.new(), batch, optimizer, seconds) end
+
+--- Training of a convolutional network ("lenet5", "cnn"): images/s. Raises where there is no nn.Conv2d.
+function m.train_cnn(seconds, name, batch) return training_rate(network.cnns[name](), batch, "sgd", seconds) end
+
 --- The notebook's step, plain descent on 9,000 images at once: steps/s.
 function m.notebook(seconds)
-  return step_rate(network.new(), images().train:subset(1, 9000), 9000, false, seconds)
+  return step_rate(network.new(), images().train:subset(1, 9000), { batch = 9000, shuffle = false }, seconds)
 end
 
 --- A step with next to nothing to compute, layers of width 1 on one image: steps/s.
 function m.thin_step(seconds)
-  return step_rate(network.thin(), images().train, 1, true, seconds)
+  return step_rate(network.thin(), images().train, { batch = 1, shuffle = true }, seconds)
 end
 
 -- Calls f() over and over, for the warm-up and then for `seconds`; returns calls/s.
@@ -118,7 +131,7 @@ end
 
 --- The trainer's evaluation of 10,000 images, with loss and accuracy: runs/s.
 function m.evaluate(seconds)
-  local run = trainer.prepare(describe(network.new(), images().train, 128, true, nil), { seed = 0 })
+  local run = trainer.prepare(describe(network.new(), images().train, { batch = 128, shuffle = true }), { seed = 0 })
   return repeated(function() run:evaluate(images().test) end, seconds)
 end
 
