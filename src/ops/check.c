@@ -27,6 +27,42 @@ ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_
   return ML_OK;
 }
 
+ml_status ml_check_scores(const ml_op *op, const ml_call *c, const char *what, ml_error *err) {
+  char text[ML_SHAPE_TEXT];
+  const ml_tensor *x = c->in[0];
+  if (x->dtype == ML_F32 && x->shape.ndim == 2) return ML_OK;
+  return ml_fail(err, ML_MISUSE, "%s: expected f32 %s of samples x classes, received %s %s", op->name, what,
+                 ml_dtype_name(x->dtype), ml_shape_text(text, sizeof text, &x->shape));
+}
+
+ml_status ml_check_scores_and_labels(const ml_op *op, const ml_call *c, const char *what, ml_error *err) {
+  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
+  const ml_tensor *x = c->in[0], *t = c->in[1];
+  if (ml_check_scores(op, c, what, err) != ML_OK) return ML_MISUSE;
+  const int64_t n = x->shape.size[0];
+  if (t->dtype != ML_F32 && t->shape.ndim == 1 && t->shape.size[0] == n) return ML_OK;
+  return ml_fail(err, ML_MISUSE, "%s: for %s of %s expected %lld labels (i32 or u8), received %s %s", op->name, what,
+                 ml_shape_text(tx, sizeof tx, &x->shape), (long long)n, ml_dtype_name(t->dtype),
+                 ml_shape_text(tt, sizeof tt, &t->shape));
+}
+
+ml_status ml_check_class_weight(const ml_op *op, const ml_call *c, ml_error *err) {
+  char text[ML_SHAPE_TEXT];
+  const ml_tensor *w = c->in[2];
+  const int64_t classes = c->in[0]->shape.size[1];
+  if (w->dtype == ML_F32 && ml_shape_equal(&w->shape, &(ml_shape){1, {classes}})) return ML_OK;
+  return ml_fail(err, ML_MISUSE, "%s: expected an f32 weight of %lld, one per class, received %s %s", op->name,
+                 (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
+}
+
+ml_status ml_check_constants(const ml_op *op, const ml_call *c, ml_error *err) {
+  for (int i = 1; i < c->inputs; i++)
+    if (c->in[i]->requires_grad)
+      return ml_fail(err, ML_MISUSE, "%s: the %s requires a gradient but gets none; use its :detach()", op->name,
+                     i == 1 ? "target" : "weight");
+  return ML_OK;
+}
+
 void ml_set_output(ml_call *c, const ml_shape *shape) {
   c->out_dtype = ML_F32;
   c->out_shape = *shape;

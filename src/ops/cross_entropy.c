@@ -14,11 +14,9 @@
 static ml_status check_target(const ml_call *c, ml_error *err) {
   char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
   const ml_tensor *x = c->in[0], *t = c->in[1];
+  if (ml_check_scores(&ml_op_cross_entropy, c, "logits", err) != ML_OK) return ML_MISUSE;
   ml_shape_text(tx, sizeof tx, &x->shape);
   ml_shape_text(tt, sizeof tt, &t->shape);
-  if (x->dtype != ML_F32 || x->shape.ndim != 2)
-    return ml_fail(err, ML_MISUSE, "cross_entropy: expected f32 logits of samples x classes, received %s %s",
-                   ml_dtype_name(x->dtype), tx);
   int64_t n = x->shape.size[0], classes = x->shape.size[1];
   if (t->dtype == ML_F32 && ml_shape_equal(&t->shape, &x->shape)) return ML_OK;
   if (t->dtype == ML_F32 || t->shape.ndim != 1 || t->shape.size[0] != n)
@@ -30,17 +28,11 @@ static ml_status check_target(const ml_call *c, ml_error *err) {
 }
 
 static ml_status check_weight(const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   bool has_weight = c->attrs.cross_entropy.has_weight;
   if (has_weight != (c->inputs == 3))
     return ml_fail(err, ML_MISUSE, "cross_entropy: expected %d inputs %s weight, received %d", has_weight ? 3 : 2,
                    has_weight ? "with a" : "without", c->inputs);
-  if (!has_weight) return ML_OK;
-  int64_t classes = c->in[0]->shape.size[1];
-  const ml_tensor *w = c->in[2];
-  if (w->dtype == ML_F32 && ml_shape_equal(&w->shape, &(ml_shape){1, {classes}})) return ML_OK;
-  return ml_fail(err, ML_MISUSE, "cross_entropy: expected an f32 weight of %lld, one per class, received %s %s",
-                 (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
+  return has_weight ? ml_check_class_weight(&ml_op_cross_entropy, c, err) : ML_OK;
 }
 
 static ml_status cross_entropy_shape(ml_call *c, ml_error *err) {
@@ -48,10 +40,7 @@ static ml_status cross_entropy_shape(ml_call *c, ml_error *err) {
   if (check_target(c, err) != ML_OK || check_weight(c, err) != ML_OK) return ML_MISUSE;
   if (!(smoothing >= 0.0 && smoothing <= 1.0))
     return ml_fail(err, ML_MISUSE, "cross_entropy: expected a label smoothing of 0 to 1, received %g", smoothing);
-  for (int i = 1; i < c->inputs; i++)
-    if (c->in[i]->requires_grad)
-      return ml_fail(err, ML_MISUSE, "cross_entropy: the %s requires a gradient but gets none; use its :detach()",
-                     i == 1 ? "target" : "weight");
+  if (ml_check_constants(&ml_op_cross_entropy, c, err) != ML_OK) return ML_MISUSE;
   ml_set_output(c, &(ml_shape){0});
   c->saved_floats = (size_t)ml_tensor_count(c->in[0]);
   c->scratch_floats = (size_t)c->in[0]->shape.size[1];

@@ -6,35 +6,19 @@
 /* ---- nll ---- */
 
 static ml_status check_nll_weight(const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   bool has_weight = c->attrs.nll.has_weight;
   if (has_weight != (c->inputs == 3))
     return ml_fail(err, ML_MISUSE, "nll: expected %d inputs %s weight, received %d", has_weight ? 3 : 2,
                    has_weight ? "with a" : "without", c->inputs);
   if (!has_weight) return ML_OK;
-  const ml_tensor *w = c->in[2];
-  int64_t classes = c->in[0]->shape.size[1];
-  if (w->dtype != ML_F32 || !ml_shape_equal(&w->shape, &(ml_shape){1, {classes}}))
-    return ml_fail(err, ML_MISUSE, "nll: expected an f32 weight of %lld, one per class, received %s %s",
-                   (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
-  if (w->requires_grad)
-    return ml_fail(err, ML_MISUSE, "nll: the weight requires a gradient but gets none; use its :detach()");
-  return ML_OK;
+  if (ml_check_class_weight(&ml_op_nll, c, err) != ML_OK) return ML_MISUSE;
+  return ml_check_constants(&ml_op_nll, c, err);
 }
 
 static ml_status nll_shape(ml_call *c, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
-  const ml_tensor *x = c->in[0], *t = c->in[1];
-  ml_shape_text(tx, sizeof tx, &x->shape);
-  ml_shape_text(tt, sizeof tt, &t->shape);
-  if (x->dtype != ML_F32 || x->shape.ndim != 2)
-    return ml_fail(err, ML_MISUSE, "nll: expected f32 log-probabilities of samples x classes, received %s %s",
-                   ml_dtype_name(x->dtype), tx);
-  int64_t n = x->shape.size[0];
-  if (t->dtype == ML_F32 || t->shape.ndim != 1 || t->shape.size[0] != n)
-    return ml_fail(err, ML_MISUSE, "nll: for log-probabilities of %s expected %lld labels (i32 or u8), received %s %s",
-                   tx, (long long)n, ml_dtype_name(t->dtype), tt);
-  if (ml_check_labels(&ml_op_nll, t, n, x->shape.size[1], err) != ML_OK) return ML_MISUSE;
+  if (ml_check_scores_and_labels(&ml_op_nll, c, "log-probabilities", err) != ML_OK) return ML_MISUSE;
+  const ml_shape *x = &c->in[0]->shape;
+  if (ml_check_labels(&ml_op_nll, c->in[1], x->size[0], x->size[1], err) != ML_OK) return ML_MISUSE;
   if (check_nll_weight(c, err) != ML_OK) return ML_MISUSE;
   ml_set_output(c, &(ml_shape){0});
   return ML_OK;

@@ -8,37 +8,21 @@
 #include "ops/ops.h"
 
 static ml_status check_weight(const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (c->inputs < 3) return ML_OK;
-  int64_t classes = c->in[0]->shape.size[1];
-  const ml_tensor *w = c->in[2];
-  if (w->dtype != ML_F32 || !ml_shape_equal(&w->shape, &(ml_shape){1, {classes}}))
-    return ml_fail(err, ML_MISUSE, "multi_margin: expected an f32 weight of %lld, one per class, received %s %s",
-                   (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
-  if (w->requires_grad)
-    return ml_fail(err, ML_MISUSE, "multi_margin: the weight requires a gradient but gets none; use its :detach()");
-  return ML_OK;
+  if (ml_check_class_weight(&ml_op_multi_margin, c, err) != ML_OK) return ML_MISUSE;
+  return ml_check_constants(&ml_op_multi_margin, c, err);
 }
 
 static ml_status multi_margin_shape(ml_call *c, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
-  const ml_tensor *x = c->in[0], *t = c->in[1];
-  ml_shape_text(tx, sizeof tx, &x->shape);
-  ml_shape_text(tt, sizeof tt, &t->shape);
-  if (x->dtype != ML_F32 || x->shape.ndim != 2)
-    return ml_fail(err, ML_MISUSE, "multi_margin: expected f32 scores of samples x classes, received %s %s",
-                   ml_dtype_name(x->dtype), tx);
-  int64_t n = x->shape.size[0];
-  if (t->dtype == ML_F32 || t->shape.ndim != 1 || t->shape.size[0] != n)
-    return ml_fail(err, ML_MISUSE, "multi_margin: for scores of %s expected %lld labels (i32 or u8), received %s %s",
-                   tx, (long long)n, ml_dtype_name(t->dtype), tt);
+  if (ml_check_scores_and_labels(&ml_op_multi_margin, c, "scores", err) != ML_OK) return ML_MISUSE;
+  const ml_shape *x = &c->in[0]->shape;
   if (c->attrs.multi_margin.power != 1 && c->attrs.multi_margin.power != 2)
     return ml_fail(err, ML_MISUSE, "multi_margin: expected a power of 1 or 2, received %d",
                    c->attrs.multi_margin.power);
-  if (ml_check_labels(&ml_op_multi_margin, t, n, x->shape.size[1], err) != ML_OK) return ML_MISUSE;
+  if (ml_check_labels(&ml_op_multi_margin, c->in[1], x->size[0], x->size[1], err) != ML_OK) return ML_MISUSE;
   if (check_weight(c, err) != ML_OK) return ML_MISUSE;
   ml_set_output(c, &(ml_shape){0});
-  c->saved_floats = (size_t)ml_tensor_count(x);
+  c->saved_floats = (size_t)ml_tensor_count(c->in[0]);
   return ML_OK;
 }
 

@@ -97,6 +97,13 @@ ml_status ml_check_f32(const ml_op *op, const ml_call *c, ml_error *err);
 ml_status ml_check_dim(const ml_op *op, const ml_shape *shape, int dim, ml_error *err);
 /* ML_OK if every label t[n], i32 or u8, is in 0..classes-1; the message names the sample, from 1, and its label. */
 ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_t classes, ml_error *err);
+/* For losses. ML_OK if input 0 is f32 [samples, classes]; if input 1 is a label for each sample besides (`what` is the
+ * loss's word for input 0); if input 2 is an f32 weight for each class. */
+ml_status ml_check_scores(const ml_op *op, const ml_call *c, const char *what, ml_error *err);
+ml_status ml_check_scores_and_labels(const ml_op *op, const ml_call *c, const char *what, ml_error *err);
+ml_status ml_check_class_weight(const ml_op *op, const ml_call *c, ml_error *err);
+/* ML_OK if a loss's target and weight, inputs 1 and 2, want no gradient. */
+ml_status ml_check_constants(const ml_op *op, const ml_call *c, ml_error *err);
 /* Sets an f32 output of this shape and no workspace. */
 void ml_set_output(ml_call *c, const ml_shape *shape);
 /* Asks for at least this much scratch. */

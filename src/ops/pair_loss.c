@@ -31,14 +31,6 @@ static ml_status pair_shape(const ml_op *op, ml_call *c, ml_error *err) {
   return ML_OK;
 }
 
-static ml_status refuse_gradients(const ml_op *op, const ml_call *c, ml_error *err) {
-  for (int i = 1; i < c->inputs; i++)
-    if (c->in[i]->requires_grad)
-      return ml_fail(err, ML_MISUSE, "%s: the %s requires a gradient but gets none; use its :detach()", op->name,
-                     i == 1 ? "target" : "weight");
-  return ML_OK;
-}
-
 static double divisor(const ml_call *c) { return (double)ml_tensor_count(c->in[0]); }
 
 /* scratch holds the elements' losses. */
@@ -88,7 +80,7 @@ const ml_op ml_op_smooth_l1 = {"smooth_l1", 2, 2, smooth_l1_shape, smooth_l1_for
 static ml_status bce_shape(ml_call *c, ml_error *err) {
   char text[ML_SHAPE_TEXT];
   const ml_op *op = &ml_op_bce_with_logits;
-  if (pair_shape(op, c, err) != ML_OK || refuse_gradients(op, c, err) != ML_OK) return ML_MISUSE;
+  if (pair_shape(op, c, err) != ML_OK || ml_check_constants(op, c, err) != ML_OK) return ML_MISUSE;
   if (c->inputs == 2) return ML_OK;
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[2]->shape;
   if (x->ndim > 0 && w->ndim == 1 && w->size[0] == x->size[x->ndim - 1]) return ML_OK;
@@ -125,7 +117,7 @@ static ml_status kl_div_shape(ml_call *c, ml_error *err) {
   if (pair_shape(&ml_op_kl_div, c, err) != ML_OK) return ML_MISUSE;
   if (c->attrs.kl_div.batch_mean && c->in[0]->shape.ndim == 0)
     return ml_fail(err, ML_MISUSE, "kl_div: a scalar has no batch to take the mean over");
-  return refuse_gradients(&ml_op_kl_div, c, err);
+  return ml_check_constants(&ml_op_kl_div, c, err);
 }
 
 static double kl_divisor(const ml_call *c) {
