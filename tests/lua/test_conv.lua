@@ -4,15 +4,9 @@ local lu = require "luaunit"
 local aid = require "core_aid"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
+local numbers = require "numbers_aid"
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
-local function golden(name) return dofile(folder .. "golden/" .. name .. ".lua") end
-
-local function assert_close(actual, expected, what)
-  local a, e = actual:reshape(-1):totable(), core.tensor(expected):reshape(-1):totable()
-  lu.assertEquals(#a, #e)
-  for i, value in ipairs(e) do lu.assertAlmostEquals(a[i], value, 2e-6 * (1 + math.abs(value)), what) end
-end
+local golden = numbers.golden
 
 TestConv = {}
 
@@ -25,11 +19,11 @@ function TestConv.testConv2dIsPyTorchs()
     local y = layer(x)
     lu.assertEquals(y.shape, core.tensor(case.y).shape, case.name)
     lu.assertEquals(layer:output_shape(table.unpack(x.shape, 2)), { table.unpack(y.shape, 2) }, case.name)
-    assert_close(y, case.y, case.name);
+    numbers.assert_close(case.name, y, case.y, 2e-6);
     (y * core.tensor(case.dy)):sum():backward()
-    assert_close(x.grad, case.dx, case.name)
-    assert_close(layer.weight.grad, case.dw, case.name)
-    assert_close(layer.bias.grad, case.db, case.name)
+    numbers.assert_close(case.name, x.grad, case.dx, 2e-6)
+    numbers.assert_close(case.name, layer.weight.grad, case.dw, 2e-6)
+    numbers.assert_close(case.name, layer.bias.grad, case.db, 2e-6)
   end
 end
 
@@ -39,9 +33,9 @@ function TestConv.testPoolingIsPyTorchs()
     local y = layer(x)
     lu.assertEquals(y.shape, core.tensor(case.y).shape, tostring(layer))
     lu.assertEquals(layer:output_shape(table.unpack(x.shape, 2)), { table.unpack(y.shape, 2) }, tostring(layer))
-    assert_close(y, case.y, tostring(layer));
+    numbers.assert_close(tostring(layer), y, case.y, 2e-6);
     (y * core.tensor(case.dy)):sum():backward()
-    assert_close(x.grad, case.dx, tostring(layer))
+    numbers.assert_close(tostring(layer), x.grad, case.dx, 2e-6)
   end
 end
 

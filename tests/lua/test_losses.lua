@@ -2,13 +2,12 @@
 local lu = require "luaunit"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
-
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
+local numbers = require "numbers_aid"
 
 TestLosses = {}
 
 function TestLosses.testValuesArePyTorchs()
-  for _, case in ipairs(dofile(folder .. "golden/losses.lua")) do
+  for _, case in ipairs(numbers.golden "losses") do
     local x = core.tensor(case.x):requires_grad_()
     local target = core.tensor(case.target, type(case.target[1]) == "number" and "i32" or "f32")
     local value = nn[case.loss](case.options)(x, target, case.teacher and core.tensor(case.teacher))

@@ -2,9 +2,9 @@
 local lu = require "luaunit"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
+local numbers = require "numbers_aid"
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
-local function golden(name) return dofile(folder .. "golden/" .. name .. ".lua") end
+local golden = numbers.golden
 
 local function assert_close(actual, expected, tolerance)
   local a, e = actual:reshape(-1):totable(), core.tensor(expected):reshape(-1):totable()

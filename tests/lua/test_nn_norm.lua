@@ -3,17 +3,9 @@ local lu = require "luaunit"
 local core = require "mnistlua.core"
 local ml = require "mnistlua"
 local nn = require "mnistlua.nn"
+local numbers = require "numbers_aid"
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
-local function golden(name) return dofile(folder .. "golden/" .. name .. ".lua") end
-
-local function assert_close(what, actual, expected, tolerance)
-  local a, e = actual:reshape(-1):totable(), core.tensor(expected):reshape(-1):totable()
-  lu.assertEquals(#a, #e, what)
-  for i, value in ipairs(e) do
-    lu.assertAlmostEquals(a[i], value, tolerance * (1 + math.abs(value)), ("%s, element %d"):format(what, i))
-  end
-end
+local golden = numbers.golden
 
 local function where(offset)
   return debug.getinfo(2, "l").currentline + offset
@@ -33,13 +25,15 @@ local function check_step(what, layer, step)
   layer:train(step.training):zero_grad()
   local x = core.tensor(step.x):requires_grad_()
   local y = layer(x)
-  assert_close(what .. ": y", y, step.y, 2e-6);
+  numbers.assert_close(what .. ": y", y, step.y, 2e-6);
   (y * core.tensor(step.dy)):sum():backward()
-  assert_close(what .. ": dx", x.grad, step.dx, 1e-5)
+  numbers.assert_close(what .. ": dx", x.grad, step.dx, 1e-5)
   for name, expected in pairs(step.gradients) do
-    assert_close(what .. ": d" .. name, layer[name].grad, expected, 1e-5)
+    numbers.assert_close(what .. ": d" .. name, layer[name].grad, expected, 1e-5)
   end
-  for name, expected in pairs(step.buffers) do assert_close(what .. ": " .. name, layer[name], expected, 1e-6) end
+  for name, expected in pairs(step.buffers) do
+    numbers.assert_close(what .. ": " .. name, layer[name], expected, 1e-6)
+  end
 end
 
 function TestNorm.testIsPyTorchs()
@@ -236,8 +230,8 @@ function TestNorm.testRecomputeTakesTheMeanOverBatches()
     local off = v - mean
     sum, squares, count = sum + mean, squares + (off * off):sum(1) / 49, count + 1
   end
-  assert_close("mean", model[3].running_mean, (sum / count):totable(), 1e-5)
-  assert_close("variance", model[3].running_var, (squares / count):totable(), 1e-5)
+  numbers.assert_close("mean", model[3].running_mean, (sum / count):totable(), 1e-5)
+  numbers.assert_close("variance", model[3].running_var, (squares / count):totable(), 1e-5)
 end
 
 function TestNorm.testRecomputeTakesIteratorsAndBundles()

@@ -3,8 +3,7 @@ local lu = require "luaunit"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
 local optim = require "mnistlua.optim"
-
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
+local numbers = require "numbers_aid"
 
 TestOptim = {}
 
@@ -34,7 +33,7 @@ local function train_step(model, optimizer, x, y)
 end
 
 function TestOptim.testStepsArePyTorchs()
-  local g = dofile(folder .. "golden/optim.lua")
+  local g = numbers.golden "optim"
   local x, y = core.tensor(g.x), core.tensor(g.labels, "i32")
   for _, case in ipairs(g.cases) do
     local model = load(mlp(), g.params)

@@ -4,9 +4,9 @@ local lu = require "luaunit"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
 local optim = require "mnistlua.optim"
+local numbers = require "numbers_aid"
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
-local golden = dofile(folder .. "golden/optim_more.lua")
+local golden = numbers.golden "optim_more"
 local x, y = core.tensor(golden.x), core.tensor(golden.labels, "i32")
 
 TestOptimKinds = {}
@@ -27,18 +27,10 @@ local function train_step(model, optimizer)
   end)
 end
 
-local function assert_close(what, found, expected, tolerance)
-  found, expected = found:reshape(-1):totable(), core.tensor(expected):reshape(-1):totable()
-  lu.assertEquals(#found, #expected)
-  for i, value in ipairs(expected) do
-    if math.abs(found[i] - value) > tolerance * (1 + math.abs(value)) then
-      lu.fail(("%s: element %d is %.9g, expected %.9g"):format(what, i, found[i], value))
-    end
-  end
-end
-
 local function assert_params(what, model, expected, tolerance)
-  for name, p in model:named_parameters() do assert_close(what .. ": " .. name, p, expected[name], tolerance) end
+  for name, p in model:named_parameters() do
+    numbers.assert_close(what .. ": " .. name, p, expected[name], tolerance)
+  end
 end
 
 local function flat(model)
@@ -70,30 +62,17 @@ function TestOptimKinds.testClippingIsPyTorchs()
     nn.CrossEntropyLoss()(model(x), y):backward()
     local norm = optim["clip_grad_" .. case.kind](model:parameters(), case.limit)
     if case.norm then lu.assertAlmostEquals(norm, case.norm, 1e-6) end
-    for name, p in model:named_parameters() do assert_close(name, p.grad, case.gradients[name], 1e-6) end
+    for name, p in model:named_parameters() do numbers.assert_close(name, p.grad, case.gradients[name], 1e-6) end
   end
 end
 
 -- ---- formulas ----
 
--- One parameter that the gradients of a list move. Returns its values after each.
-local function follow(optimizer_of, start, gradients)
-  local w = nn.Parameter(core.tensor(start))
-  local optimizer, values = optimizer_of { w }, {}
-  for i, g in ipairs(gradients) do
-    w.grad = nil
-    (w * core.tensor(g)):sum():backward()
-    optimizer:step()
-    values[i] = w:reshape(-1):totable()
-  end
-  return values, optimizer, w
-end
-
 local gradients = { { 0.731, -0.284 }, { -0.5, 0.3 }, { 0.1, 0.9 }, { 0.4, -0.2 } }
 
 function TestOptimKinds.testLion()
-  local found = follow(function(p) return optim.Lion(p, { lr = 0.1, betas = { 0.5, 0.8 }, weight_decay = 0.2 }) end,
-    { 2.385, -1.1 }, gradients)
+  local function lion(p) return optim.Lion(p, { lr = 0.1, betas = { 0.5, 0.8 }, weight_decay = 0.2 }) end
+  local found = numbers.follow(lion, { 2.385, -1.1 }, gradients)
   local w, m = { 2.385, -1.1 }, { 0, 0 }
   for step, g in ipairs(gradients) do
     for i = 1, 2 do

@@ -3,21 +3,9 @@ local lu = require "luaunit"
 local core = require "mnistlua.core"
 local nn = require "mnistlua.nn"
 local optim = require "mnistlua.optim"
+local numbers = require "numbers_aid"
 
 TestOptimMuon = {}
-
--- One parameter that the gradients of a list move. Returns its values after each.
-local function follow(optimizer_of, start, gradients)
-  local w = nn.Parameter(core.tensor(start))
-  local optimizer, values = optimizer_of { w }, {}
-  for i, g in ipairs(gradients) do
-    w.grad = nil
-    (w * core.tensor(g)):sum():backward()
-    optimizer:step()
-    values[i] = w:reshape(-1):totable()
-  end
-  return values, optimizer, w
-end
 
 local function transposed(a)
   local t = {}
@@ -63,7 +51,7 @@ end
 local function check_muon(start, grads, tall)
   local zero = mix(start, 0, start, 0)
   local w, m = start, zero
-  local found = follow(function(p) return optim.Muon(p, { lr = 0.1, weight_decay = 0.2 }) end, start, grads)
+  local found = numbers.follow(function(p) return optim.Muon(p, { lr = 0.1, weight_decay = 0.2 }) end, start, grads)
   for step, g in ipairs(grads) do
     m = mix(m, 0.95, g, 0.05)
     local u = mix(g, 0.05, m, 0.95)

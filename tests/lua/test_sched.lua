@@ -1,20 +1,11 @@
 -- Schedules as numbers. Those named after PyTorch's are compared with values that PyTorch 1.13 printed.
 local lu = require "luaunit"
 local sched = require "mnistlua.sched"
+local numbers = require "numbers_aid"
 
 TestSched = {}
 
--- Values of a schedule at every step of a run.
-local function values(f, epochs, per_epoch)
-  local list, total = {}, epochs * per_epoch
-  for step = 0, total - 1 do
-    list[step + 1] = f(step, step / total, {
-      epoch = step // per_epoch, epoch_progress = step % per_epoch / per_epoch, steps_per_epoch = per_epoch,
-      total_steps = total,
-    })
-  end
-  return list
-end
+local values = numbers.schedule_values
 
 local function assert_values(actual, expected)
   lu.assertEquals(#actual, #expected)

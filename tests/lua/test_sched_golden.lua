@@ -4,24 +4,14 @@ local ml = require "mnistlua"
 local options = require "mnistlua.options"
 local progress = require "mnistlua.train.progress"
 local trainer = require "mnistlua.trainer"
+local numbers = require "numbers_aid"
 local nn, optim, sched = ml.nn, ml.optim, ml.sched
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*)lua/[^/]*$" or "tests/"
-local golden = dofile(folder .. "golden/sched.lua")
+local golden = numbers.golden "sched"
 
 TestSchedGolden = {}
 
--- Values at every step of a run.
-local function values(f, epochs, per_epoch)
-  local list, total = {}, epochs * per_epoch
-  for step = 0, total - 1 do
-    list[step + 1] = f(step, step / total, {
-      epoch = step // per_epoch, epoch_progress = step % per_epoch / per_epoch, steps_per_epoch = per_epoch,
-      total_steps = total,
-    })
-  end
-  return list
-end
+local values = numbers.schedule_values
 
 local function assert_values(what, actual, expected)
   lu.assertEquals(#actual, #expected)
