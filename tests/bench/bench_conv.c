@@ -1,7 +1,7 @@
-/* How fast convolutions and poolings are on this machine: `bench_conv [f32|bf16|bf16x3] [THREADS]...` (f32, 1 and 2
- * without arguments) prints GFLOP/s beside those of the matrix product that a copy of all patches would need, measured
- * in turn, on the instruction set that MNISTLUA_ISA names or the best. Each figure is the best of several runs. A
- * program of its own, not a test. */
+/* How fast convolutions and poolings are on this machine: `bench_conv [nets] [f32|bf16|bf16x3] [THREADS]...` (f32, 1
+ * and 2 without arguments) prints GFLOP/s beside those of the matrix product that a copy of all patches would need,
+ * measured in turn, on the instruction set that MNISTLUA_ISA names or the best; with `nets` those of the layers of two
+ * networks only, in training. Each figure is the best of several runs. A program of its own, not a test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,22 @@ static const convolution convolutions[] = {
     {"3x3 32->64, stride 2", {BATCH, 32, 14, 14, 64, 3, 3, 2, 2, 1, 1, 1, 1, 1}},
     {"1x1 64->128, 14x14", {BATCH, 64, 14, 14, 128, 1, 1, 1, 1, 0, 0, 0, 0, 1}},
     {"3x3 depthwise 64, 14x14", {BATCH, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1, 1, 64}},
+};
+
+/* A network's convolutions. In training the first needs no dx. */
+typedef struct network {
+  const char *name;
+  convolution layers[3];
+} network;
+
+static const network networks[] = {
+    {"configs/fast99.lua, batch of 256",
+     {{"5x5 1->24, 28x28", {256, 1, 28, 28, 24, 5, 5, 1, 1, 0, 0, 0, 0, 1}},
+      {"3x3 24->32, 12x12", {256, 24, 12, 12, 32, 3, 3, 1, 1, 0, 0, 0, 0, 1}}}},
+    {"32c5-64c3-128c3, padded, batch of 256",
+     {{"5x5 1->32, 28x28", {256, 1, 28, 28, 32, 5, 5, 1, 1, 2, 2, 2, 2, 1}},
+      {"3x3 32->64, 14x14", {256, 32, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1}},
+      {"3x3 64->128, 7x7", {256, 64, 7, 7, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1}}}},
 };
 
 typedef enum gradient { OUTPUT, DX, DW } gradient;
@@ -84,19 +100,39 @@ static double time_convolution(const ml_conv2d *g, gradient of, double *gemm) {
   return best;
 }
 
-static void print_convolutions(void) {
+/* Prints a line and adds the seconds of both to *seconds and *gemm_seconds. */
+static void print_gradient(const convolution *c, gradient of, double *seconds, double *gemm_seconds) {
   static const char *const names[] = {"forward", "dx", "dw"};
+  const ml_conv2d *g = &c->g;
+  const product p = equivalent(g, of);
+  const double flops = 2.0 * (double)p.m * (double)p.n * (double)p.k * (double)g->groups;
+  double gemm;
+  const double here = time_convolution(g, of, &gemm);
+  gemm *= (double)g->groups;
+  printf("  %-24s %-10s %9.1f us  %7.1f beside %6.1f GFLOP/s  %5.1f%%\n", c->name, names[of], 1e6 * here,
+         flops / here * 1e-9, flops / gemm * 1e-9, 100 * gemm / here);
+  *seconds += here;
+  *gemm_seconds += gemm;
+}
+
+static void print_convolutions(void) {
+  double seconds = 0, gemm = 0;
   printf("  convolutions, batch of %d; GFLOP/s beside those of the equivalent matrix product:\n", BATCH);
   for (size_t i = 0; i < sizeof convolutions / sizeof *convolutions; i++) {
-    const ml_conv2d *g = &convolutions[i].g;
-    for (int of = OUTPUT; of <= DW; of++) {
-      const product p = equivalent(g, (gradient)of);
-      const double flops = 2.0 * (double)p.m * (double)p.n * (double)p.k * (double)g->groups;
-      double gemm, seconds = time_convolution(g, (gradient)of, &gemm);
-      gemm *= (double)g->groups;
-      printf("  %-24s %-10s %9.1f us  %7.1f beside %6.1f GFLOP/s  %5.1f%%\n", convolutions[i].name, names[of],
-             1e6 * seconds, flops / seconds * 1e-9, flops / gemm * 1e-9, 100 * gemm / seconds);
+    for (int of = OUTPUT; of <= DW; of++) print_gradient(&convolutions[i], (gradient)of, &seconds, &gemm);
+  }
+}
+
+static void print_networks(void) {
+  for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+    double seconds = 0, gemm = 0;
+    printf("  %s, in training:\n", networks[i].name);
+    for (const convolution *c = networks[i].layers; c < networks[i].layers + 3 && c->name; c++) {
+      for (int of = OUTPUT; of <= DW; of++) {
+        if (of != DX || c > networks[i].layers) print_gradient(c, (gradient)of, &seconds, &gemm);
+      }
     }
+    printf("  %-24s %-10s %9.1f us  %33.1f%%\n", "all", "", 1e6 * seconds, 100 * gemm / seconds);
   }
 }
 
@@ -148,7 +184,7 @@ static void print_poolings(void) {
   ml_free(index);
 }
 
-static void bench(int threads) {
+static void bench(int threads, bool nets_only) {
   ml_error err;
   if (ml_pool_start(threads, &err) != ML_OK) {
     fprintf(stderr, "bench_conv: %s\n", err.message);
@@ -156,8 +192,11 @@ static void bench(int threads) {
   }
   printf("%s, %s, %d thread%s\n", ml_isa_name(ml_cpu_isa()), ml_precision_name(ml_precision_in_use()), threads,
          threads == 1 ? "" : "s");
-  print_convolutions();
-  print_poolings();
+  print_networks();
+  if (!nets_only) {
+    print_convolutions();
+    print_poolings();
+  }
   ml_pool_stop();
 }
 
@@ -168,12 +207,15 @@ int main(int argc, char **argv) {
     return 1;
   }
   int first = 1;
-  for (int p = 0; p < ML_PRECISION_COUNT && argc > 1; p++) {
-    if (strcmp(argv[1], ml_precision_name((ml_precision)p)) != 0) continue;
+  const bool nets_only = argc > 1 && strcmp(argv[1], "nets") == 0;
+  if (nets_only) first = 2;
+  for (int p = 0; p < ML_PRECISION_COUNT && argc > first; p++) {
+    if (strcmp(argv[first], ml_precision_name((ml_precision)p)) != 0) continue;
     ml_precision_use((ml_precision)p);
-    first = 2;
+    first++;
+    break;
   }
-  for (int i = first; i < argc; i++) bench(atoi(argv[i]));
-  for (int threads = 1; threads <= 2 && first == argc; threads++) bench(threads);
+  for (int i = first; i < argc; i++) bench(atoi(argv[i]), nets_only);
+  for (int threads = 1; threads <= 2 && first == argc; threads++) bench(threads, nets_only);
   return 0;
 }
