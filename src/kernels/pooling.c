@@ -1,8 +1,8 @@
 /* Pooling of planes: see pooling.h. A thread takes whole planes, so that overlapping windows add to a gradient in a
  * fixed order. Called by the pooling operations; allocates nothing.
  *
- * Where neighbouring windows lie one or two columns apart and inside the plane, four are computed side by side; all
- * others one by one, by the same operations. */
+ * Max pooling by 2x2 windows has loops of its own (pooling_halve.h). Elsewhere, where neighbouring windows lie one or two
+ * columns apart and inside the plane, four are computed side by side; all others one by one, by the same operations. */
 #include "kernels/pooling.h"
 
 #include <math.h>
@@ -11,6 +11,7 @@
 #include "base/integer.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "kernels/pooling_halve.h"
 #include "kernels/vec4.h"
 
 enum { GRAIN = 1 << 14 /* elements of windows that a thread takes at a time */ };
@@ -187,6 +188,24 @@ static void max_planes(void *ctx, int64_t begin, int64_t end) {
   }
 }
 
+/* Whether the windows are those of pooling_halve.h. */
+static bool halves(const ml_pooling2d *g) {
+  return g->kh == 2 && g->kw == 2 && g->stride_h == 2 && g->stride_w == 2 && g->pad_top == 0 && g->pad_left == 0 &&
+         g->pad_bottom == 0 && g->pad_right == 0;
+}
+
+static void halve_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const int64_t at = begin * p->oh * p->ow, h = p->g.h, w = p->g.w;
+  ml_halve(p->to + at, p->index ? p->index + at : NULL, p->from + begin * h * w, end - begin, h, w);
+}
+
+static void halve_dx_planes(void *ctx, int64_t begin, int64_t end) {
+  const pooling *p = ctx;
+  const int64_t at = begin * p->oh * p->ow, h = p->g.h, w = p->g.w;
+  ml_halve_dx(p->to + begin * h * w, p->from + at, p->index + at, end - begin, h, w);
+}
+
 static void max_dx_planes(void *ctx, int64_t begin, int64_t end) {
   const pooling *p = ctx;
   const int64_t plane = p->g.h * p->g.w, windows = p->oh * p->ow;
@@ -316,7 +335,7 @@ void ml_maxpool2d_forward(float *y, int32_t *index, const float *x, const ml_poo
   p.to = y;
   p.from = x;
   p.index = index;
-  run_planes(max_planes, p);
+  run_planes(halves(g) ? halve_planes : max_planes, p);
 }
 
 void ml_maxpool2d_dx(float *dx, const float *dy, const int32_t *index, const ml_pooling2d *g) {
@@ -324,7 +343,7 @@ void ml_maxpool2d_dx(float *dx, const float *dy, const int32_t *index, const ml_
   p.to = dx;
   p.from = dy;
   p.index = (int32_t *)index;
-  run_planes(max_dx_planes, p);
+  run_planes(halves(g) ? halve_dx_planes : max_dx_planes, p);
 }
 
 static void run_mean(ml_range_fn fn, float *to, const float *from, const ml_pooling2d *g, bool count_padding) {

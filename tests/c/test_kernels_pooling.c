@@ -228,10 +228,24 @@ static void test_adaptive(void **state) {
 
 /* ---- values ---- */
 
+/* Windows of 2x2, which have loops of their own: rows shorter than a vector, odd sizes, few planes. */
+static void test_halving(void **state) {
+  (void)state;
+  static const int64_t heights[] = {2, 3, 8};
+  for (int64_t w = 2; w < 20; w++) {
+    for (int64_t i = 0; i < 6; i++) {
+      problem p = make((ml_pooling2d){i < 3 ? 1 : 5, heights[i % 3], w, 2, 2, 2, 2, 0, 0, 0, 0});
+      try_max(&p);
+      destroy(&p);
+    }
+  }
+}
+
 static void test_ties_and_special_values(void **state) {
   (void)state;
   static const float values[] = {NAN, INFINITY, -INFINITY, 0.0f, 1.0f};
   static const ml_pooling2d cases[] = {{6, 9, 17, 3, 3, 1, 1, 1, 1, 1, 1}, {6, 10, 18, 2, 2, 2, 2, 0, 0, 0, 0},
+                                       {6, 7, 7, 2, 2, 2, 2, 0, 0, 0, 0},
                                        {4, 6, 7, 3, 2, 3, 3, 2, 1, 2, 1}, {2, 3, 4, 1, 1, 1, 1, 2, 2, 2, 2}};
   ml_rng rng = ml_rng_make(24, ML_STREAM_NOISE);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -334,6 +348,7 @@ int main(void) {
       cmocka_unit_test(test_networks),     cmocka_unit_test(test_adaptive),
       cmocka_unit_test(test_only_padding), cmocka_unit_test(test_ties_and_special_values),
       cmocka_unit_test(test_sizes),        cmocka_unit_test(test_all_minus_infinity),
+      cmocka_unit_test(test_halving),
   };
   return cmocka_run_group_tests_name("kernels: pooling", tests, NULL, NULL);
 }
