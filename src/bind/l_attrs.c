@@ -227,6 +227,7 @@ const luaL_Reg l_attrs[] = {
   { "nll",        l_nll        }, { "reshape",       l_reshape       }, { "rows",        l_rows    },
   { "slice",      l_slice      }, { "softmax",       l_softmax       }, { "sum",         l_reduce  },
   { "batch_norm", l_batch_norm }, { "batch_norm_relu", l_batch_norm  }, { "dropout2d",   l_dropout },
+  { "batch_norm_relu_halve", l_batch_norm },
   { "gaussian_noise", l_gaussian_noise }, { "group_norm", l_group_norm }, { "layer_norm", l_group_norm },
   { "permute",    l_permute    }, { "conv2d",        l_conv2d        }, { "conv2d_relu", l_conv2d  },
   { "max_pool2d", l_pool2d     }, { "avg_pool2d",    l_pool2d        },

@@ -1,7 +1,8 @@
 /* Batch norm: cuts the work up for the thread pool and calls the loops of the instruction set in use. A block of
  * channels is summed and then changed by the same thread, while it is still in that core's cache; where there are few,
  * the samples of each are shared out instead, in parts whose number follows from the sizes. Rows of features go in
- * blocks of columns. */
+ * blocks of columns. With halving, what a block has in one sample lies in a buffer on the stack before the pooling, and
+ * so do its gradients: they never reach memory. */
 #include "kernels/norm.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@
 #include "base/pool.h"
 #include "kernels/isa.h"
 #include "kernels/norm_table.h"
+#include "kernels/pooling_halve.h"
 
 enum {
   GRAIN = 16384,     /* elements that one thread takes at a time */
@@ -99,6 +101,12 @@ static int64_t in_parts(ml_range_fn fn, block *k) {
   return ml_ceil_div(g->n, k->samples);
 }
 
+/* y, or dy, of the block in this sample, and the places of what is left of its halving. */
+static int64_t halved_element(const block *k, int64_t sample) {
+  const ml_norm_halving *h = k->b->g->halving;
+  return (sample * k->b->g->c + k->first) * (h->h / 2) * (h->w / 2);
+}
+
 static void moments_range(void *ctx, int64_t begin, int64_t end) {
   const block *k = ctx;
   ml_norm_sums *sum = k->sums[begin / k->samples];
@@ -110,31 +118,51 @@ static void moments_range(void *ctx, int64_t begin, int64_t end) {
 
 static void apply_range(void *ctx, int64_t begin, int64_t end) {
   const block *k = ctx;
-  for (int64_t i = begin; i < end; i++)
-    for (int64_t c = 0; c < k->channels; c++) {
-      const int64_t at = element(k, i, c);
-      k->b->table->apply(k->b->y + at, k->b->x + at, k->b->g->inner, &k->affine[c]);
-    }
+  const ml_norm *g = k->b->g;
+  float buffer[ML_NORM_HALVED];
+  for (int64_t i = begin; i < end; i++) {
+    float *y = g->halving ? buffer : k->b->y + element(k, i, 0);
+    for (int64_t c = 0; c < k->channels; c++)
+      k->b->table->apply(y + c * g->inner, k->b->x + element(k, i, c), g->inner, &k->affine[c]);
+    if (!g->halving) continue;
+    const int64_t at = halved_element(k, i);
+    ml_halve(k->b->y + at, g->halving->index + at, buffer, k->channels, g->halving->h, g->halving->w);
+  }
+}
+
+/* dy of the block in this sample, before the halving in the buffer. */
+static const float *dy_of(const block *k, int64_t sample, float buffer[ML_NORM_HALVED]) {
+  const ml_norm_halving *h = k->b->g->halving;
+  if (!h) return k->b->dy + element(k, sample, 0);
+  const int64_t at = halved_element(k, sample);
+  ml_halve_dx(buffer, k->b->dy + at, h->index + at, k->channels, h->h, h->w);
+  return buffer;
 }
 
 static void slope_sums_range(void *ctx, int64_t begin, int64_t end) {
   const block *k = ctx;
   ml_norm_sums *sum = k->sums[begin / k->samples];
+  const int64_t inner = k->b->g->inner;
+  float buffer[ML_NORM_HALVED];
   for (int64_t c = 0; c < k->channels; c++) sum[c] = (ml_norm_sums){.p = {0}};
-  for (int64_t i = begin; i < end; i++)
-    for (int64_t c = 0; c < k->channels; c++) {
-      const int64_t at = element(k, i, c);
-      k->b->table->slope_sums(&sum[c], k->b->dy + at, k->b->x + at, k->b->g->inner, &k->affine[c]);
-    }
+  for (int64_t i = begin; i < end; i++) {
+    const float *dy = dy_of(k, i, buffer);
+    for (int64_t c = 0; c < k->channels; c++)
+      k->b->table->slope_sums(&sum[c], dy + c * inner, k->b->x + element(k, i, c), inner, &k->affine[c]);
+  }
 }
 
 static void slope_range(void *ctx, int64_t begin, int64_t end) {
   const block *k = ctx;
-  for (int64_t i = begin; i < end; i++)
+  const int64_t inner = k->b->g->inner;
+  float buffer[ML_NORM_HALVED];
+  for (int64_t i = begin; i < end; i++) {
+    const float *dy = dy_of(k, i, buffer);
     for (int64_t c = 0; c < k->channels; c++) {
       const int64_t at = element(k, i, c);
-      k->b->table->slope(k->b->dx + at, k->b->dy + at, k->b->x + at, k->b->g->inner, &k->affine[c], &k->slope[c]);
+      k->b->table->slope(k->b->dx + at, dy + c * inner, k->b->x + at, inner, &k->affine[c], &k->slope[c]);
     }
+  }
 }
 
 /* Runs fn, which fills k->sums, and adds the parts up. */
@@ -183,10 +211,15 @@ static void backward_blocks(void *ctx, int64_t begin, int64_t end) {
 static void apply_planes(void *ctx, int64_t begin, int64_t end) {
   const batch *b = ctx;
   const int64_t inner = b->g->inner;
+  const ml_norm_halving *h = b->g->halving;
+  float buffer[ML_NORM_HALVED];
   for (int64_t i = begin; i < end; i++) {
     const int64_t c = i % b->g->c;
     const ml_norm_affine f = affine_of(b->g, c, b->given_mean[c], b->given_rstd[c]);
-    b->table->apply(b->y + i * inner, b->x + i * inner, inner, &f);
+    b->table->apply(h ? buffer : b->y + i * inner, b->x + i * inner, inner, &f);
+    if (!h) continue;
+    const int64_t at = i * (h->h / 2) * (h->w / 2);
+    ml_halve(b->y + at, h->index + at, buffer, 1, h->h, h->w);
   }
 }
 

@@ -14,11 +14,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What comes out is halved: y, dy and index have [n, c, h / 2, w / 2]. */
+typedef struct ml_norm_halving {
+  int64_t h, w;             /* h w = inner <= ML_NORM_HALVED */
+  int32_t *index;           /* the places in their planes of the elements that are left; forward writes it */
+} ml_norm_halving;
+
+enum { ML_NORM_HALVED = 4096 };
+
 typedef struct ml_norm {
   int64_t n, c, inner;
   int64_t groups;           /* of channels, a divisor of c: group norm only */
   bool relu;                /* y = max(y, 0) afterwards, and its mask backward: batch norm only */
   const float *weight, *bias;
+  const ml_norm_halving *halving; /* max pooling by 2x2 windows two apart in the end: batch norm only; or NULL */
 } ml_norm;
 
 /* ---- batch norm: mean, rstd and var have c floats ---- */

@@ -1,6 +1,6 @@
 /* batch_norm: y = (x - mean) / sqrt(var + eps) weight + bias for each channel of x [n, c, ...]; weight and bias [c] are
  * both there or both not. batch_norm_relu: max(y, 0), the same numbers as relu afterwards without the walk over y in
- * between; nn.Sequential calls it.
+ * between. batch_norm_relu_halve: of that the greatest of 2x2 windows, as max_pool2d. nn.Sequential calls both.
  *
  * attrs.norm: in training mean and (biased) variance are those of the batch, and the running ones, if any, move towards
  * them by momentum (the variance unbiased); else mean and variance are the running ones. A gradient never depends on
@@ -9,10 +9,11 @@
 
 #include "kernels/kernels.h"
 #include "kernels/norm.h"
+#include "kernels/pooling.h"
 #include "ops/ops.h"
 
 static ml_norm norm_of(const ml_call *c, bool relu) {
-  const ml_shape *x = &c->out_shape;
+  const ml_shape *x = &c->in[0]->shape;
   ml_norm g = {.n = x->size[0], .c = x->size[1], .inner = 1, .groups = 1, .relu = relu};
   for (int d = 2; d < x->ndim; d++) g.inner *= x->size[d];
   if (c->inputs == 3) {
@@ -79,35 +80,46 @@ static void move(ml_tensor *running, const float *now, double momentum, double f
   ml_tensor_changed(running);
 }
 
-static void forward(ml_call *c, bool relu) {
-  const ml_norm g = norm_of(c, relu);
-  float *mean = c->saved, *rstd = mean + g.c, *var = c->scratch;
+/* y from the batch, or by the running statistics. */
+static void normalise(ml_call *c, float *y, const ml_norm *g) {
+  float *mean = c->saved, *rstd = mean + g->c, *var = c->scratch;
   ml_tensor *running_mean = c->attrs.norm.running_mean, *running_var = c->attrs.norm.running_var;
-  const double eps = c->attrs.norm.eps, momentum = c->attrs.norm.momentum, count = (double)(g.n * g.inner);
+  const double eps = c->attrs.norm.eps, momentum = c->attrs.norm.momentum, count = (double)(g->n * g->inner);
   if (c->attrs.norm.training) {
-    ml_batch_norm_forward(c->out->f32, mean, rstd, var, c->in[0]->f32, &g, eps);
+    ml_batch_norm_forward(y, mean, rstd, var, c->in[0]->f32, g, eps);
     if (running_mean) move(running_mean, mean, momentum, 1.0);
     if (running_var) move(running_var, var, momentum, count / (count - 1.0));
   } else {
-    ml_copy(mean, running_mean->f32, g.c);
-    for (int64_t i = 0; i < g.c; i++) rstd[i] = (float)(1.0 / sqrt((double)running_var->f32[i] + eps));
-    ml_batch_norm_apply(c->out->f32, c->in[0]->f32, mean, rstd, &g);
+    ml_copy(mean, running_mean->f32, g->c);
+    for (int64_t i = 0; i < g->c; i++) rstd[i] = (float)(1.0 / sqrt((double)running_var->f32[i] + eps));
+    ml_batch_norm_apply(y, c->in[0]->f32, mean, rstd, g);
   }
   c->attrs.norm.running_mean = c->attrs.norm.running_var = NULL;   /* a record does not hold them */
 }
 
-static void batch_norm_forward(ml_call *c) { forward(c, false); }
-static void batch_norm_relu_forward(ml_call *c) { forward(c, true); }
-
-static void backward(const ml_call *c, const float *dout, float *const din[], bool relu) {
-  const ml_norm g = norm_of(c, relu);
-  float *dw = c->inputs == 3 ? din[1] : NULL, *db = c->inputs == 3 ? din[2] : NULL;
-  ml_batch_norm_backward(din[0], dw, db, dout, c->in[0]->f32, c->saved, c->saved + g.c, &g, !c->attrs.norm.training);
+static void batch_norm_forward(ml_call *c) {
+  const ml_norm g = norm_of(c, false);
+  normalise(c, c->out->f32, &g);
 }
 
-static void batch_norm_backward(ml_call *c, const float *dout, float *const din[]) { backward(c, dout, din, false); }
+static void batch_norm_relu_forward(ml_call *c) {
+  const ml_norm g = norm_of(c, true);
+  normalise(c, c->out->f32, &g);
+}
+
+static void backward(const ml_call *c, const float *dout, float *const din[], const ml_norm *g) {
+  float *dw = c->inputs == 3 ? din[1] : NULL, *db = c->inputs == 3 ? din[2] : NULL;
+  ml_batch_norm_backward(din[0], dw, db, dout, c->in[0]->f32, c->saved, c->saved + g->c, g, !c->attrs.norm.training);
+}
+
+static void batch_norm_backward(ml_call *c, const float *dout, float *const din[]) {
+  const ml_norm g = norm_of(c, false);
+  backward(c, dout, din, &g);
+}
+
 static void batch_norm_relu_backward(ml_call *c, const float *dout, float *const din[]) {
-  backward(c, dout, din, true);
+  const ml_norm g = norm_of(c, true);
+  backward(c, dout, din, &g);
 }
 
 const ml_op ml_op_batch_norm = {
@@ -119,3 +131,63 @@ const ml_op ml_op_batch_norm = {
 const ml_op ml_op_batch_norm_relu = {
     "batch_norm_relu", 1, 3, batch_norm_relu_shape, batch_norm_relu_forward, batch_norm_relu_backward,
     {READS_ALL, READS_ALL, READS_ALL}};
+
+/* ---- halved ---- */
+
+/* In c->saved: mean, rstd, and the places of the elements that are left, one int32_t each. */
+static ml_norm_halving halving_of(const ml_call *c) {
+  const ml_shape *x = &c->in[0]->shape;
+  return (ml_norm_halving){.h = x->size[2], .w = x->size[3], .index = (int32_t *)(c->saved + 2 * x->size[1])};
+}
+
+static ml_pooling2d pooling_of(const ml_shape *x) {
+  return (ml_pooling2d){.planes = x->size[0] * x->size[1], .h = x->size[2], .w = x->size[3],
+                        .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
+}
+
+/* Planes that are larger lie in memory between the two steps, in the scratch. */
+static bool at_once(const ml_shape *x) { return x->size[2] * x->size[3] <= ML_NORM_HALVED; }
+
+static ml_status halve_shape(ml_call *c, ml_error *err) {
+  char text[ML_SHAPE_TEXT];
+  const ml_shape *x = &c->in[0]->shape;
+  if (shape_of(&ml_op_batch_norm_relu_halve, c, err) != ML_OK) return ML_MISUSE;
+  if (x->ndim != 4 || x->size[2] < 2 || x->size[3] < 2 || x->size[2] > INT32_MAX / x->size[3])
+    return ml_fail(err, ML_MISUSE, "batch_norm_relu_halve: expected images of 2x2 or more, n x c x h x w, received %s",
+                   ml_shape_text(text, sizeof text, x));
+  const ml_shape out = {4, {x->size[0], x->size[1], x->size[2] / 2, x->size[3] / 2}};
+  const size_t saved = c->saved_floats + (size_t)ml_shape_count(&out);
+  const size_t between = at_once(x) ? 0 : (size_t)ml_shape_count(x);
+  ml_set_output(c, &out);
+  c->saved_floats = saved;
+  ml_want_scratch(c, (size_t)x->size[1] + between);
+  return ML_OK;
+}
+
+static void halve_forward(ml_call *c) {
+  const ml_shape *x = &c->in[0]->shape;
+  const ml_norm_halving halving = halving_of(c);
+  const ml_pooling2d pooling = pooling_of(x);
+  ml_norm g = norm_of(c, true);
+  float *between = c->scratch + g.c;
+  if (at_once(x)) g.halving = &halving;
+  normalise(c, at_once(x) ? c->out->f32 : between, &g);
+  if (!at_once(x)) ml_maxpool2d_forward(c->out->f32, halving.index, between, &pooling);
+}
+
+static void halve_backward(ml_call *c, const float *dout, float *const din[]) {
+  const ml_shape *x = &c->in[0]->shape;
+  const ml_norm_halving halving = halving_of(c);
+  const ml_pooling2d pooling = pooling_of(x);
+  ml_norm g = norm_of(c, true);
+  float *between = c->scratch + g.c;
+  if (at_once(x)) {
+    g.halving = &halving;
+  } else {
+    ml_maxpool2d_dx(between, dout, halving.index, &pooling);
+  }
+  backward(c, at_once(x) ? dout : between, din, &g);
+}
+
+const ml_op ml_op_batch_norm_relu_halve = {
+    "batch_norm_relu_halve", 1, 3, halve_shape, halve_forward, halve_backward, {READS_ALL, READS_ALL, READS_ALL}};

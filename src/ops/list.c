@@ -13,6 +13,7 @@ const ml_op *const ml_ops[] = {
     &ml_op_avg_pool2d,
     &ml_op_batch_norm,
     &ml_op_batch_norm_relu,
+    &ml_op_batch_norm_relu_halve,
     &ml_op_bce_with_logits,
     &ml_op_concat,
     &ml_op_conv2d,

@@ -23,7 +23,8 @@ extern const ml_op ml_op_smooth_l1, ml_op_bce_with_logits, ml_op_kl_div, ml_op_m
 /* softmax.c, cross_entropy.c, loss.c, dropout.c */
 extern const ml_op ml_op_softmax, ml_op_log_softmax, ml_op_cross_entropy, ml_op_nll, ml_op_mse, ml_op_dropout;
 /* batch_norm.c, group_norm.c, prelu.c, noise.c, permute.c */
-extern const ml_op ml_op_batch_norm, ml_op_batch_norm_relu, ml_op_group_norm, ml_op_layer_norm;
+extern const ml_op ml_op_batch_norm, ml_op_batch_norm_relu, ml_op_batch_norm_relu_halve;
+extern const ml_op ml_op_group_norm, ml_op_layer_norm;
 extern const ml_op ml_op_prelu, ml_op_gaussian_noise, ml_op_dropout2d, ml_op_permute;
 
 #endif

@@ -94,7 +94,7 @@ function TestNorm.testSizesAreInferred()
   lu.assertEquals(layer.num_features, 5)
 end
 
-function TestNorm.testReluAfterwardsGivesTheSameBits()
+function TestNorm.testReluAndPoolingAfterwardsGiveTheSameBits()
   local function gradients(layer, forward, x)
     layer:reset_running_stats()
     layer:zero_grad()
@@ -116,6 +116,32 @@ function TestNorm.testReluAfterwardsGivesTheSameBits()
       lu.assertEquals(gradients(layer, model, x), expected)
     end
   end
+  for _, shape in ipairs { { 9, 3, 28, 28 }, { 4, 19, 7, 5 }, { 3, 2, 70, 61 }, { 2, 2, 1, 4 } } do
+    local layer = nn.BatchNorm2d(shape[2])
+    layer.weight:uniform_(-1, 2)
+    layer.bias:uniform_(-1, 1)
+    local pool = nn.MaxPool2d { kernel_size = shape[3] == 1 and { 1, 2 } or 2 }
+    local model = nn.Sequential { layer, nn.ReLU(), pool }
+    local x = core.randn(shape):requires_grad_()
+    for _, training in ipairs { true, false } do
+      model:train(training)
+      local expected = gradients(layer, function(v) return pool(layer(v):relu()) end, x)
+      lu.assertEquals(gradients(layer, model, x), expected)
+    end
+  end
+end
+
+function TestNorm.testWhichLayersAreComputedAtOnce()
+  local layer, relu, x = nn.BatchNorm2d(3), nn.ReLU(), core.ones(2, 3, 4, 4)
+  local function count(third, input) return select(2, layer:fused_with(relu, third, input or x)) end
+  lu.assertEquals(count(nn.MaxPool2d(2)), 3)
+  for _, other in ipairs { nn.MaxPool2d(3), nn.MaxPool2d(2, 1), nn.MaxPool2d(2, { padding = 1 }), nn.AvgPool2d(2) } do
+    lu.assertEquals(count(other), 2)
+  end
+  lu.assertEquals(count(nil), 2)
+  lu.assertEquals(count(nn.MaxPool2d(2), core.ones(2, 3, 4, 1)), 2)
+  lu.assertNil(layer:fused_with(nn.Tanh(), nn.MaxPool2d(2), x))
+  lu.assertErrorMsgContains("is larger than", nn.Sequential { layer, relu, nn.MaxPool2d(2) }, core.ones(2, 3, 4, 1))
 end
 
 function TestNorm.testTwoForwardsBeforeOneBackward()

@@ -6,6 +6,8 @@ local flow = require "mnistlua.nn.flow"
 local Module = require "mnistlua.nn.module"
 local options = require "mnistlua.options"
 local Parameter = require("mnistlua.nn.parameter").mark
+local pooling = require "mnistlua.nn.pooling"
+local window = require "mnistlua.nn.window"
 
 local spec = {
   "num_features",
@@ -139,17 +141,28 @@ function BatchNorm:forward(x)
   return compute(self, x, core.batch_norm)
 end
 
---- What nn.Sequential calls in place of this layer and a ReLU after it, with the same result.
-function BatchNorm:fused_with(following)
-  if self.forward == BatchNorm.forward and following.forward == activations.ReLU.forward then
-    return BatchNorm.forward_relu
+-- Whether a layer takes the greatest of 2x2 windows, two apart.
+local function halves(layer)
+  return layer.forward == pooling.MaxPool2d.forward and window.text(layer.kernel_size) == "2"
+    and window.text(layer.stride) == "2" and window.text(layer.padding) == "0"
+end
+
+--- What nn.Sequential calls in place of this layer, a ReLU after it and, if it halves images, the layer after that, with
+--- the same result; and how many layers that are.
+function BatchNorm:fused_with(following, third, x)
+  if self.forward ~= BatchNorm.forward or following.forward ~= activations.ReLU.forward then return nil end
+  if third and halves(third) and x:dim() == 4 and x:size(3) >= 2 and x:size(4) >= 2 then
+    return BatchNorm.forward_relu_halve, 3
   end
+  return BatchNorm.forward_relu, 2
 end
 
 function BatchNorm:forward_relu(x)
   if x:dim() < 2 then check(self, x, x:dim() - 1) end
   return compute(self, x, core.batch_norm_relu)
 end
+
+function BatchNorm:forward_relu_halve(x) return compute(self, x, core.batch_norm_relu_halve) end
 
 --- Batch norm of rows of features x [b, c], or of sequences [b, c, l].
 local BatchNorm1d = BatchNorm:extend "nn.BatchNorm1d"
