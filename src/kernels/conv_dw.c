@@ -86,16 +86,23 @@ static char *packed_block(const weight_gradient *g, int64_t group, int64_t b, in
   return g->packed + (size_t)(b * g->pass->groups) * whole + (size_t)group * here;
 }
 
-/* rows[i * depth + q] = dy of output o + i, pixel q0 + q of the stage, i < count */
-static void copy_dy(const weight_gradient *g, float *rows, int64_t o, int64_t count, int64_t q0, int64_t depth) {
+/* A panel of outputs o.. by pixels q0.. of the stage. In f32 a panel's pixels lie one after the other, so each image's
+ * are packed where they are. Else they are copied to rows[i * depth + q] first, of output o + i, pixel q0 + q, i < count,
+ * for steps take pixels of several images. */
+static void pack_dy(const weight_gradient *g, char *to, float *rows, int64_t o, int64_t count, int64_t q0,
+                    int64_t depth) {
   const int64_t plane = g->pass->h * g->pass->w, outputs = g->pass->groups * g->pass->rows;
   for (int64_t q = 0; q < depth;) {
     const int64_t image = g->first + (q0 + q) / plane, pixel = (q0 + q) % plane;
     const int64_t run = ml_min64(plane - pixel, depth - q);
     const float *dy = g->dy + (image * outputs + o) * plane + pixel;
-    for (int64_t i = 0; i < count; i++) memcpy(rows + i * depth + q, dy + i * plane, (size_t)run * sizeof *dy);
+    if (!g->kernel.bf16) ml_conv_pack_b(&g->kernel, (float *)to + q * g->kernel.nr, dy, plane, count, run);
+    for (int64_t i = 0; i < count && g->kernel.bf16; i++) {
+      memcpy(rows + i * depth + q, dy + i * plane, (size_t)run * sizeof *dy);
+    }
     q += run;
   }
+  if (g->kernel.bf16) ml_conv_pack_b(&g->kernel, to, rows, depth, count, depth);
 }
 
 static void pack_block(void *ctx, uint32_t chunk) {
@@ -107,8 +114,7 @@ static void pack_block(void *ctx, uint32_t chunk) {
   char *to = packed_block(g, group, b, depth);
   for (int64_t panel = 0; panel < g->b_panels; panel++) {
     const int64_t o = panel * nr, count = ml_min64(nr, g->pass->rows - o);
-    copy_dy(g, rows, group * g->pass->rows + o, count, q0, depth);
-    ml_conv_pack_b(&g->kernel, to, rows, depth, count, depth);
+    pack_dy(g, to, rows, group * g->pass->rows + o, count, q0, depth);
     to += ml_conv_panel_bytes(&g->kernel, nr, depth);
   }
 }
