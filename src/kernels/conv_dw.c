@@ -135,16 +135,16 @@ static void run_rows(const weight_gradient *g, buffers *v, int64_t pieces, int64
   g->kernel.unit->gather(v->rows, depth, g->staged, v->pieces, pieces, g->pass->taps, p, count);
   if (g->kernel.bf16) {
     ml_conv_pack_a(&g->kernel, v->packed, v->rows, depth, count, depth);
-  } else if (count < mr) {
+  } else if (count % g->kernel.step != 0) {
     memset(v->rows + count * depth, 0, (size_t)((mr - count) * depth) * sizeof *v->rows);
   }
   for (int64_t panel = 0; panel < g->b_panels; panel++, b += ml_conv_panel_bytes(&g->kernel, nr, depth)) {
     float *c = sums + panel * nr;
     if (g->kernel.bf16) {
-      ml_conv_run(&g->kernel, c, g->sum_cols, v->packed, 0, 1, b, depth, (ml_finish){.add = add});
+      ml_conv_run(&g->kernel, c, g->sum_cols, v->packed, 0, count, b, depth, (ml_finish){.add = add});
     } else {
       const ml_finish f = {.add = add};
-      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, depth, &f);
+      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, depth, count, &f);
     }
   }
 }

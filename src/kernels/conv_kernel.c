@@ -11,10 +11,12 @@ ml_conv_kernel ml_conv_kernel_in_use(void) {
   if (kernel.precision == ML_PRECISION_F32) {
     kernel.mr = kernel.unit->micro->mr;
     kernel.nr = kernel.unit->micro->nr;
+    kernel.step = kernel.unit->micro->step;
   } else {
     kernel.bf16 = ml_bf16_micro_in_use();
     kernel.mr = kernel.bf16->mr;
     kernel.nr = kernel.bf16->nr;
+    kernel.step = kernel.mr;
   }
   return kernel;
 }

@@ -25,6 +25,7 @@ typedef struct ml_conv_kernel {
   const ml_bf16_micro *bf16; /* NULL: f32 */
   ml_precision precision;
   int mr, nr;
+  int step; /* rows are computed in multiples of it */
 } ml_conv_kernel;
 
 ml_conv_kernel ml_conv_kernel_in_use(void);
@@ -43,17 +44,17 @@ void ml_conv_pack_a(const ml_conv_kernel *kernel, void *panel, const float *x, i
 void ml_conv_pack_b(const ml_conv_kernel *kernel, void *panel, const float *x, int64_t stride, int64_t count,
                     int64_t k);
 
-/* `count` panels of A, a_stride bytes apart, by one of B: mr rows of c each, nr columns, k products, a block or
- * less. */
+/* Panels of A, a_stride bytes apart, by one of B: `rows` of c, rounded up to a multiple of `step`, nr columns, k
+ * products, a block or less. */
 static inline void ml_conv_run(const ml_conv_kernel *kernel, float *c, int64_t ldc, const char *a, size_t a_stride,
-                               int64_t count, const void *b, int64_t k, ml_finish f) {
+                               int64_t rows, const void *b, int64_t k, ml_finish f) {
   if (kernel->bf16) {
     const int64_t steps = ml_bf16_steps(k, kernel->precision);
-    kernel->bf16->run(c, ldc, a, (int64_t)a_stride, count, b, steps, f);
+    kernel->bf16->run(c, ldc, a, (int64_t)a_stride, (rows + kernel->mr - 1) / kernel->mr, b, steps, f);
     return;
   }
-  for (int64_t i = 0; i < count; i++, a += a_stride, c += kernel->mr * ldc) {
-    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, k, &f);
+  for (; rows > 0; rows -= kernel->mr, a += a_stride, c += kernel->mr * ldc) {
+    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, k, rows, &f);
   }
 }
 

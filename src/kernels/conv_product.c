@@ -128,14 +128,14 @@ typedef struct block {
   bool first, last;
 } block;
 
-/* The first `count` panels of rows, straight into out: the pixels are one run. */
-static void run_in_place(const product *g, int64_t group, int64_t count, const block *v, float *out) {
+/* The first `rows`, straight into out: the pixels are one run. */
+static void run_in_place(const product *g, int64_t group, int64_t rows, const block *v, float *out) {
   const ml_conv_pass *pass = g->pass;
   const bool from_bias = v->first && pass->bias && !g->bias_product;
   if (from_bias) {
-    fill_bias(out, pass->out_plane, pass->bias + group * pass->rows, count * g->kernel.mr, g->kernel.nr);
+    fill_bias(out, pass->out_plane, pass->bias + group * pass->rows, rows, g->kernel.nr);
   }
-  ml_conv_run(&g->kernel, out, pass->out_plane, v->a, g->a_panel_bytes, count, v->b, v->depth,
+  ml_conv_run(&g->kernel, out, pass->out_plane, v->a, g->a_panel_bytes, rows, v->b, v->depth,
               (ml_finish){.add = !v->first || from_bias, .relu = v->last && pass->relu});
 }
 
@@ -152,16 +152,17 @@ static void run_aside(const product *g, int64_t group, int64_t a_panel, const bl
   } else if (!v->first) {
     move_tile(tile, nr, pass, runs, count, rows, row, false);
   }
-  ml_conv_run(&g->kernel, tile, nr, v->a + a_panel * g->a_panel_bytes, 0, 1, v->b, v->depth,
+  ml_conv_run(&g->kernel, tile, nr, v->a + a_panel * g->a_panel_bytes, 0, rows, v->b, v->depth,
               (ml_finish){.add = !v->first || from_bias, .relu = v->last && pass->relu});
   move_tile(tile, nr, pass, runs, count, rows, row, true);
 }
 
 static void run_block(const product *g, int64_t group, const block *v, const run *runs, int64_t count) {
   const bool one_run = runs[0].count == g->kernel.nr && g->pass->out_col == 1;
-  const int64_t in_place = one_run ? g->pass->rows / g->kernel.mr : 0;
+  const int64_t rows = g->pass->rows, mr = g->kernel.mr;
+  const int64_t in_place = !one_run ? 0 : rows % mr % g->kernel.step == 0 ? rows : rows / mr * mr;
   if (in_place > 0) run_in_place(g, group, in_place, v, runs[0].out);
-  for (int64_t a = in_place; a < g->a_panels; a++) run_aside(g, group, a, v, runs, count);
+  for (int64_t a = ml_ceil_div(in_place, mr); a < g->a_panels; a++) run_aside(g, group, a, v, runs, count);
 }
 
 /* ---- panels ---- */

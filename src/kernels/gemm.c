@@ -110,22 +110,22 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
 
 /* The panels of A that lie in memory as they are read, or their packed copy; p counts in the stage. */
 static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b, int64_t depth,
-                      const ml_finish *f) {
+                      int64_t rows_here, const ml_finish *f) {
   const ml_micro *micro = g->micro;
   if (a_panel < g->direct_panels) {
     const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
-    micro->run_rows(c, ldc, rows, g->a.row, b, depth, f);
+    micro->run_rows(c, ldc, rows, g->a.row, b, depth, rows_here, f);
   } else {
-    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, depth, f);
+    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, depth, rows_here, f);
   }
 }
 
-/* An edge tile of rows x cols: the whole tile into a buffer, then the part that exists into c, by the same formula as
+/* An edge tile of rows x cols: whole columns into a buffer, then the part that exists into c, by the same formula as
  * in the register kernel. */
 static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const float *b, int64_t depth, ml_finish f,
                      int64_t rows, int64_t cols) {
   _Alignas(64) float tile[ML_MICRO_MAX_ROWS * ML_MICRO_MAX_COLS];
-  run_micro(g, tile, g->micro->nr, a_panel, p, b, depth, &(ml_finish){.add = false});
+  run_micro(g, tile, g->micro->nr, a_panel, p, b, depth, rows, &(ml_finish){.add = false});
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < cols; j++) {
       float v = tile[i * g->micro->nr + j];
@@ -146,10 +146,11 @@ static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t 
                        .relu = last && g->epilogue.relu,
                        .bias = last && g->epilogue.bias ? g->epilogue.bias + j : NULL};
   float *c = g->c + i * g->ldc + j;
-  if (i + micro->mr <= g->m && j + micro->nr <= g->n) {
-    run_micro(g, c, g->ldc, a_panel, p, b, depth, &f);
+  const int64_t rows = ml_min64(micro->mr, g->m - i), cols = ml_min64(micro->nr, g->n - j);
+  if (rows % micro->step == 0 && cols == micro->nr) {
+    run_micro(g, c, g->ldc, a_panel, p, b, depth, rows, &f);
   } else {
-    run_edge(g, c, a_panel, p, b, depth, f, ml_min64(micro->mr, g->m - i), ml_min64(micro->nr, g->n - j));
+    run_edge(g, c, a_panel, p, b, depth, f, rows, cols);
   }
 }
 

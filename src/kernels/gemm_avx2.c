@@ -5,23 +5,23 @@
 #if defined(__x86_64__) && defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 
-enum { MR = 6, NR = 16 };
+enum { MR = 6, NR = 16, STEP = 2 };
 
-/* a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three (+0, +row, +2 row are
- * addressing modes), so that pointers and sums fit the registers. */
+/* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three
+ * (+0, +row, +2 row are addressing modes), so that pointers and sums fit the registers. */
 static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
-                                                       const float *b, int64_t k, const ml_finish *f) {
+                                                       const float *b, int64_t k, int mr, const ml_finish *f) {
   const float *rows[MR / 3];
   __m256 s[MR][2];
 #pragma GCC unroll 2
   for (int g = 0; g < MR / 3; g++) rows[g] = a + 3 * g * row;
 #pragma GCC unroll 6
-  for (int i = 0; i < MR; i++) s[i][0] = s[i][1] = _mm256_setzero_ps();
+  for (int i = 0; i < mr; i++) s[i][0] = s[i][1] = _mm256_setzero_ps();
 #pragma GCC unroll 4
   for (int64_t p = 0; p < k; p++) {
     const __m256 b0 = _mm256_loadu_ps(b + p * NR), b1 = _mm256_loadu_ps(b + p * NR + 8);
 #pragma GCC unroll 6
-    for (int i = 0; i < MR; i++) {
+    for (int i = 0; i < mr; i++) {
       const __m256 ai = _mm256_broadcast_ss(rows[i / 3] + i % 3 * row);
       s[i][0] = _mm256_fmadd_ps(ai, b0, s[i][0]);
       s[i][1] = _mm256_fmadd_ps(ai, b1, s[i][1]);
@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
     for (int g = 0; g < MR / 3; g++) rows[g] += step;
   }
 #pragma GCC unroll 6
-  for (int i = 0; i < MR; i++) {
+  for (int i = 0; i < mr; i++) {
     for (int j = 0; j < 2; j++) {
       float *out = c + i * ldc + 8 * j;
       __m256 v = s[i][j];
@@ -42,14 +42,27 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f) {
-  tile(c, ldc, a, 1, MR, b, k, f);
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
+                       const ml_finish *f) {
+  if (rows > 4) {
+    tile(c, ldc, a, 1, MR, b, k, 6, f);
+  } else if (rows > 2) {
+    tile(c, ldc, a, 1, MR, b, k, 4, f);
+  } else {
+    tile(c, ldc, a, 1, MR, b, k, 2, f);
+  }
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k,
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
                      const ml_finish *f) {
-  tile(c, ldc, a, lda, 1, b, k, f);
+  if (rows > 4) {
+    tile(c, ldc, a, lda, 1, b, k, 6, f);
+  } else if (rows > 2) {
+    tile(c, ldc, a, lda, 1, b, k, 4, f);
+  } else {
+    tile(c, ldc, a, lda, 1, b, k, 2, f);
+  }
 }
 
-const ml_micro ml_micro_avx2 = {MR, NR, run_packed, run_rows};
+const ml_micro ml_micro_avx2 = {MR, NR, STEP, run_packed, run_rows};
 #endif

@@ -5,23 +5,23 @@
 #if defined(__x86_64__) && defined(__AVX512F__)
 #include <immintrin.h>
 
-enum { MR = 12, NR = 32 };
+enum { MR = 12, NR = 32, STEP = 4 };
 
-/* a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three (+0, +row, +2 row are
- * addressing modes), so that pointers and sums fit the registers. */
+/* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three
+ * (+0, +row, +2 row are addressing modes), so that pointers and sums fit the registers. */
 static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
-                                                       const float *b, int64_t k, const ml_finish *f) {
+                                                       const float *b, int64_t k, int mr, const ml_finish *f) {
   const float *rows[MR / 3];
   __m512 s[MR][2];
 #pragma GCC unroll 4
   for (int g = 0; g < MR / 3; g++) rows[g] = a + 3 * g * row;
 #pragma GCC unroll 12
-  for (int i = 0; i < MR; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
+  for (int i = 0; i < mr; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
 #pragma GCC unroll 2
   for (int64_t p = 0; p < k; p++) {
     const __m512 b0 = _mm512_loadu_ps(b + p * NR), b1 = _mm512_loadu_ps(b + p * NR + 16);
 #pragma GCC unroll 12
-    for (int i = 0; i < MR; i++) {
+    for (int i = 0; i < mr; i++) {
       const __m512 ai = _mm512_set1_ps(*(rows[i / 3] + i % 3 * row));
       s[i][0] = _mm512_fmadd_ps(ai, b0, s[i][0]);
       s[i][1] = _mm512_fmadd_ps(ai, b1, s[i][1]);
@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
     for (int g = 0; g < MR / 3; g++) rows[g] += step;
   }
 #pragma GCC unroll 12
-  for (int i = 0; i < MR; i++) {
+  for (int i = 0; i < mr; i++) {
     for (int j = 0; j < 2; j++) {
       float *out = c + i * ldc + 16 * j;
       __m512 v = s[i][j];
@@ -42,14 +42,27 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f) {
-  tile(c, ldc, a, 1, MR, b, k, f);
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
+                       const ml_finish *f) {
+  if (rows > 8) {
+    tile(c, ldc, a, 1, MR, b, k, 12, f);
+  } else if (rows > 4) {
+    tile(c, ldc, a, 1, MR, b, k, 8, f);
+  } else {
+    tile(c, ldc, a, 1, MR, b, k, 4, f);
+  }
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k,
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
                      const ml_finish *f) {
-  tile(c, ldc, a, lda, 1, b, k, f);
+  if (rows > 8) {
+    tile(c, ldc, a, lda, 1, b, k, 12, f);
+  } else if (rows > 4) {
+    tile(c, ldc, a, lda, 1, b, k, 8, f);
+  } else {
+    tile(c, ldc, a, lda, 1, b, k, 4, f);
+  }
 }
 
-const ml_micro ml_micro_avx512 = {MR, NR, run_packed, run_rows};
+const ml_micro ml_micro_avx512 = {MR, NR, STEP, run_packed, run_rows};
 #endif

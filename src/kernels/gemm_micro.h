@@ -2,9 +2,9 @@
  * instruction set. Internal to src/kernels.
  *
  * A register kernel multiplies one panel of A, mr rows, by one packed panel of B, [k][nr]. A's panel is packed, too,
- * as [k][mr], unless its rows lie contiguous anyway. Packed panels are padded with zeros to full width, so there is one
- * kernel and no tail code: an edge tile is computed whole into a small buffer, of which gemm.c copies the part that
- * exists. Every output element is thus the same chain of operations wherever it lies. */
+ * as [k][mr], unless its rows lie contiguous anyway. Packed panels are padded with zeros to full width, so there is no
+ * tail code: an edge tile is computed in whole columns, and rows rounded up to `step`, into a small buffer, of which
+ * gemm.c copies the part that exists. Every output element is thus the same chain of operations wherever it lies. */
 #ifndef ML_GEMM_MICRO_H
 #define ML_GEMM_MICRO_H
 
@@ -28,12 +28,16 @@ typedef struct ml_finish {
 
 typedef struct ml_micro {
   int mr, nr; /* mr divides ML_MICRO_MAX_ROWS and is even; nr divides ML_MICRO_MAX_COLS and is a multiple of 4 */
+  int step;   /* divides mr */
 
-  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc. */
-  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f);
+  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc. The first `rows` of
+   * the mr rows, rounded up to a multiple of `step`, are read and written. */
+  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
+                     const ml_finish *f);
 
-  /* The same sums for mr rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
-  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, const ml_finish *f);
+  /* The same sums for rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
+  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
+                   const ml_finish *f);
 } ml_micro;
 
 /* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of

@@ -6,7 +6,7 @@
 
 #include "kernels/vec4.h"
 
-enum { MR = 4, NR = 8 };
+enum { MR = 4, NR = 8, STEP = MR };
 
 /* a[p, i] lies at a[i * row + p * step]. */
 static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
@@ -31,13 +31,16 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, const ml_finish *f) {
+static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
+                       const ml_finish *f) {
+  (void)rows;
   tile(c, ldc, a, 1, MR, b, k, f);
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k,
+static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
                      const ml_finish *f) {
+  (void)rows;
   tile(c, ldc, a, lda, 1, b, k, f);
 }
 
-const ml_micro ml_micro_portable = {MR, NR, run_packed, run_rows};
+const ml_micro ml_micro_portable = {MR, NR, STEP, run_packed, run_rows};
