@@ -232,6 +232,7 @@ const luaL_Reg l_attrs[] = {
   { "permute",    l_permute    }, { "conv2d",        l_conv2d        }, { "conv2d_relu", l_conv2d  },
   { "max_pool2d", l_pool2d     }, { "avg_pool2d",    l_pool2d        },
   { "adaptive_avg_pool2d", l_adaptive_pool2d }, { "kl_div", l_kl_div }, { "multi_margin", l_multi_margin },
+  { "attention",  l_attention  },
   { "smooth_l1",  l_smooth_l1  }, { NULL,         NULL             },
 };
 

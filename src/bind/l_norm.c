@@ -99,3 +99,23 @@ int l_permute(lua_State *L) {
   ml_tensor *t = l_tensor(L, 1);
   return l_apply(L, box, l_this_op(L), &t, 1, &attrs);
 }
+
+/* ---- q:attention(k, v, {heads=, causal=, dropout=}); k and v are nil where q holds all three ---- */
+
+int l_attention(lua_State *L) {
+  static const char *const names[] = { "causal", "dropout", "heads", NULL };
+  lua_settop(L, 4);
+  ml_tensor **box = l_box(L);
+  l_options(L, 4, names);
+  ml_attrs attrs = { .attention = { .causal = l_flag(L, l_option(L, 4, "causal"), "causal", false) } };
+  const int heads = l_option(L, 4, "heads"), dropout = l_option(L, 4, "dropout");
+  attrs.attention.heads = lua_isnil(L, heads) ? 1 : l_int(L, heads, "heads", INT32_MIN, INT32_MAX);
+  attrs.attention.p = lua_isnil(L, dropout) ? 0.0 : l_number(L, dropout, "dropout");
+  if (attrs.attention.p > 0.0) attrs.attention.rng = l_dropout_rng();
+  lua_settop(L, 5);
+  ml_tensor *in[3] = { l_tensor(L, 1), NULL, NULL };
+  const int inputs = lua_isnil(L, 2) && lua_isnil(L, 3) ? 1 : 3;
+  if (inputs == 3) in[1] = l_tensor_named(L, 2, "k");
+  if (inputs == 3) in[2] = l_tensor_named(L, 3, "v");
+  return l_apply(L, box, l_this_op(L), in, inputs, &attrs);
+}

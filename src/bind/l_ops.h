@@ -13,6 +13,7 @@ int l_batch_norm(lua_State *L);
 int l_group_norm(lua_State *L);   /* and layer_norm */
 int l_gaussian_noise(lua_State *L);
 int l_permute(lua_State *L);
+int l_attention(lua_State *L);
 
 /* l_losses.c */
 int l_smooth_l1(lua_State *L);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "kernels/attention.h"
 #include "kernels/conv.h"
 #include "kernels/kernels.h"
 #include "kernels/norm.h"
@@ -84,6 +85,13 @@ void ml_naive_prelu(float *y, const float *x, const float *w, int64_t n, int64_t
 void ml_naive_prelu_backward(float *dx, float *dw, const float *dy, const float *x, const float *w, int64_t n,
                              int64_t c, int64_t inner);
 void ml_naive_gaussian_noise(float *y, const float *x, int64_t n, float std, ml_rng rng);
+
+/* ---- attention (naive_attention.c): the gradients are added to what dq, dk and dv hold ---- */
+
+void ml_naive_attention_forward(float *y, float *p, const float *q, const float *k, const float *v,
+                                const ml_attention *g);
+void ml_naive_attention_backward(double *dq, double *dk, double *dv, const float *dy, const float *q, const float *k,
+                                 const float *v, const float *p, const ml_attention *g);
 
 /* ---- losses (naive_loss.c): the mean over rows as PyTorch defines it; dx[rows, c] (may be NULL) gets its gradient.
  * weight[c] may be NULL, which means ones. ---- */

@@ -10,6 +10,7 @@ const ml_op *const ml_ops[] = {
     &ml_op_add,
     &ml_op_argmax,
     &ml_op_argmin,
+    &ml_op_attention,
     &ml_op_avg_pool2d,
     &ml_op_batch_norm,
     &ml_op_batch_norm_relu,

@@ -41,6 +41,7 @@ typedef union ml_attrs {
   struct { double eps, momentum; bool training; int64_t size; ml_tensor *running_mean, *running_var; } norm;
   struct { ml_window2d window; int64_t groups; } conv2d;             /* the kernel's size is the weight's */
   struct { ml_window2d window; bool count_padding; } pool2d;
+  struct { int64_t heads; bool causal; double p; ml_rng rng; } attention;
   struct { int64_t h, w; } size2d;                                   /* of the output: adaptive pooling */
 } ml_attrs;
 

@@ -22,6 +22,8 @@ extern const ml_op ml_op_t, ml_op_reshape, ml_op_rows, ml_op_slice, ml_op_concat
 extern const ml_op ml_op_smooth_l1, ml_op_bce_with_logits, ml_op_kl_div, ml_op_multi_margin;
 /* softmax.c, cross_entropy.c, loss.c, dropout.c */
 extern const ml_op ml_op_softmax, ml_op_log_softmax, ml_op_cross_entropy, ml_op_nll, ml_op_mse, ml_op_dropout;
+/* attention.c */
+extern const ml_op ml_op_attention;
 /* batch_norm.c, group_norm.c, prelu.c, noise.c, permute.c */
 extern const ml_op ml_op_batch_norm, ml_op_batch_norm_relu, ml_op_batch_norm_relu_halve;
 extern const ml_op ml_op_group_norm, ml_op_layer_norm;

@@ -22,6 +22,9 @@
   {.conv2d = {.window = {0, 0, stride_, stride_, top, left, bottom, right}, .groups = groups_}}
 #define POOL(kernel, stride_, pad, count) \
   {.pool2d = {.window = {kernel, kernel, stride_, stride_, pad, pad, pad, pad}, .count_padding = count}}
+#define ATTENTION(heads_, causal_, p_) \
+  {.attention = {.heads = heads_, .causal = causal_, .p = p_, \
+                 .rng = {.seed = 7, .stream = ML_STREAM_DROPOUT, .step = 3}}}
 #define NONE {{0}}
 
 /* Running statistics of three channels, for batch norm outside training. */
@@ -169,6 +172,15 @@ const gradcheck_case gradcheck_cases[] = {
     {"prelu", "features", NONE, 2, {{GC_NONZERO, D2(3, 5), 0}, {GC_SMOOTH, D1(5), 0}}},
     {"permute", "last to first", PERMUTE(2, 0, 1), 1, {{GC_SMOOTH, D3(3, 2, 5), 0}}},
     {"permute", "two swapped", PERMUTE(0, 2, 1), 1, {{GC_SMOOTH, D3(3, 2, 5), 0}}},
+
+    {"attention", "more keys than queries", ATTENTION(2, false, 0.0), 3,
+     {{GC_SMOOTH, D3(2, 3, 6), 0}, {GC_SMOOTH, D3(2, 5, 6), 0}, {GC_SMOOTH, D3(2, 5, 6), 0}}},
+    {"attention", "causal", ATTENTION(3, true, 0.0), 3,
+     {{GC_SMOOTH, D3(2, 5, 3), 0}, {GC_SMOOTH, D3(2, 4, 3), 0}, {GC_SMOOTH, D3(2, 4, 3), 0}}},
+    {"attention", "in one tensor", ATTENTION(2, false, 0.0), 1, {{GC_SMOOTH, D3(2, 5, 12), 0}}},
+    {"attention", "in one tensor, causal, dropout", ATTENTION(1, true, 0.385), 1, {{GC_SMOOTH, D3(3, 5, 9), 0}}},
+    {"attention", "dropout", ATTENTION(2, false, 0.385), 3,
+     {{GC_SMOOTH, D3(3, 2, 4), 0}, {GC_SMOOTH, D3(3, 5, 4), 0}, {GC_SMOOTH, D3(3, 5, 4), 0}}},
 
     {"conv2d", "with bias", CONV(1, 0, 0, 0, 0, 1), 3,
      {{GC_SMOOTH, D4(2, 2, 5, 3), 0}, {GC_SMOOTH, D4(3, 2, 3, 2), 0}, {GC_SMOOTH, D1(3), 0}}},
