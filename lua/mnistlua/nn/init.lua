@@ -17,12 +17,14 @@ local m = {
   PReLU      = require "mnistlua.nn.prelu",
   Maxout     = require "mnistlua.nn.maxout",
   Embedding  = require "mnistlua.nn.embedding",
+  MultiheadAttention = require "mnistlua.nn.attention",
   Residual   = require "mnistlua.nn.residual",
 }
 
 -- Files that define several classes.
 for _, file in ipairs {
   "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "reorder",
+  "transformer",
 } do
   for name, class in pairs(require("mnistlua.nn." .. file)) do m[name] = class end
 end

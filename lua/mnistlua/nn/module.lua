@@ -16,9 +16,10 @@ local parameter = require "mnistlua.nn.parameter"
 
 -- transparent: its output says where its input came from in messages (flow.lua). container: shown by its children in a
 -- summary. takes_tensor: its input is one tensor. built: whether it has its parameters; a layer whose sizes are
--- inferred sets it to false until then.
+-- inferred sets it to false until then. sizing: in a state dict, the layer's tensor that tells these sizes.
 local Module = {
   typename = "nn.Module", built = true, transparent = false, container = false, takes_tensor = false,
+  sizing = "weight",
 }
 
 local function fail(where, fmt, ...) options.fail(fmt:format(...), where) end

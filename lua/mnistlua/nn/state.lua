@@ -104,7 +104,7 @@ end
 -- Layers whose sizes are still to be inferred take them from the tensors that they are about to get.
 local function infer_sizes(module, map)
   for prefix, layer in module:named_modules() do
-    local weight = map[module.join_names(prefix, "weight")]
+    local weight = map[module.join_names(prefix, layer.sizing)]
     if not layer.built and layer.infer_from_weight and weight then layer:infer_from_weight(weight) end
   end
 end
