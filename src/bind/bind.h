@@ -153,6 +153,7 @@ void l_open_scope(lua_State *L);
 void l_open_optim(lua_State *L);
 void l_open_weights(lua_State *L);
 void l_open_dataset(lua_State *L);
+void l_open_images(lua_State *L);
 void l_open_loader(lua_State *L);
 void l_open_augment(lua_State *L);
 void l_open_io(lua_State *L);

@@ -17,6 +17,7 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_optim(L);
   l_open_weights(L);
   l_open_dataset(L);
+  l_open_images(L);
   l_open_loader(L);
   l_open_augment(L);
   l_open_io(L);

@@ -212,6 +212,11 @@ static int l_sample_shape(lua_State *L) {
   return 1;
 }
 
+static int l_images_dtype(lua_State *L) {
+  lua_pushstring(L, ml_dtype_name(l_dataset(L, 1)->images->dtype));
+  return 1;
+}
+
 /* A list: entry c + 1 is the number of samples with label c. */
 static int l_label_counts(lua_State *L) {
   lua_newtable(L);
@@ -240,7 +245,7 @@ void l_open_dataset(lua_State *L) {
     { "get",      l_get      }, { "subset",  l_subset  }, { "range",        l_range        },
     { "shuffled", l_shuffled }, { "classes", l_classes }, { "hash",         l_hash         },
     { "moments",  l_moments  }, { "sample_shape", l_sample_shape }, { "label_counts", l_label_counts },
-    { NULL,       NULL       },
+    { "dtype",    l_images_dtype }, { NULL, NULL },
   };
   const luaL_Reg meta[] = { { "__gc", dataset_gc }, { "__len", l_count }, { NULL, NULL } };
   l_new_type(L, L_DATASET, "Dataset", meta, methods);

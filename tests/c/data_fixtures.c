@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +27,15 @@ int data_make_folder(void **state) {
   return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *level) {
+  (void)st, (void)kind, (void)level;
+  return remove(path);
+}
+
 int data_remove_folder(void **state) {
   (void)state;
-  char path[512];
-  DIR *dir = opendir(folder);
-  for (struct dirent *e; dir && (e = readdir(dir));) {
-    if (e->d_name[0] == '.') continue;
-    snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-    if (unlink(path) != 0) rmdir(path);
-  }
-  if (dir) closedir(dir);
   ml_pool_stop();
-  return rmdir(folder);
+  return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *data_path(const char *name) {
