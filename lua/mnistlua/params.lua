@@ -109,7 +109,8 @@ local function check_range(name, spec, value, complain)
     for _, choice in ipairs(spec.choices) do
       if choice == value then return end
     end
-    complain(("parameter %s: expected one of %s, got '%s'"):format(name, choices_text(spec.choices), m.text(value)))
+    complain(("parameter %s: expected one of %s, got '%s'%s"):format(name, choices_text(spec.choices), m.text(value),
+      options.hint(m.text(value), spec.choices)))
   end
 end
 

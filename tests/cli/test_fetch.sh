@@ -1,7 +1,7 @@
 #!/bin/bash
 # data/fetch against mirrors on this machine: a fetch, a second call, resuming, damage, broken and dead mirrors.
 # The mirrors serve small files with sums of their own; where $MNISTLUA_DATA/mnist is there, MNIST itself is fetched
-# once. Prints TAP.
+# once. Prints TAP. The other data sets are stood in for by zeros in their format.
 set -u
 unset http_proxy https_proxy all_proxy ALL_PROXY
 
@@ -215,6 +215,84 @@ holds '--to without a folder: exit code 2' [ "$code" -eq 2 ]
 fetch "$work/file" "$base/good"
 holds 'a folder that cannot be made: exit code 1' [ "$code" -eq 1 ]
 holds 'and nothing is asked for' [ ! -s "$work/log" ]
+
+# The other data sets: sums are of the packed files, and where none is known the file has to be whole by itself.
+mkdir -p "$work/files/fashion_mnist"
+fashion_sums=$(for name in "${names[@]}"; do
+  printf '%s  fashion_mnist/%s.gz\n' "$(sha256sum <"$work/files/$name.gz" | cut -d ' ' -f 1)" "$name"
+done)
+sums_of_mnist=$sums
+sums=$work/OTHERSUMS
+printf '%s\n' "$fashion_sums" >"$sums"
+in_folder() {  # in_folder DATA NAME: as whole, in the folder of another data set
+  local name
+  for name in "${names[@]}"; do cmp -s "$work/files/$name.gz" "$1/$2/$name.gz" || return 1; done
+}
+d=$work/fashion
+fetch "$d" "$base/bad $base/good" fashion_mnist
+holds 'Fashion-MNIST goes into its own folder' in_folder "$d" fashion_mnist
+holds 'a damaged file of it is told' said 'SHA-256'
+fetch "$d" "$base/good" fashion_mnist
+holds 'it is not fetched twice' [ ! -s "$work/log" ]
+
+fetch "$work/kmnist" "$base/good" kmnist
+holds 'without a sum, files that are no IDX are refused: exit code 1' [ "$code" -eq 1 ]
+holds 'and why' said "expected a whole gzip file with the IDX header of $first"
+u32() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
+idx() {  # idx FILE COUNT KIND: zeros, packed
+  if [ "$3" = images ]; then
+    { printf '%b' "\\x00\\x00\\x08\\x03$(u32 "$2")$(u32 28)$(u32 28)"; head -c $((784 * $2)) /dev/zero; }
+  else
+    { printf '%b' "\\x00\\x00\\x08\\x01$(u32 "$2")"; head -c "$2" /dev/zero; }
+  fi | gzip -1n >"$1"
+}
+mkdir -p "$work/swap" && mv "$work/files"/*.gz "$work/swap/"
+idx "$work/files/${names[0]}.gz" 60000 images
+idx "$work/files/${names[1]}.gz" 60000 labels
+idx "$work/files/${names[2]}.gz" 10000 images
+idx "$work/files/${names[3]}.gz" 10000 labels
+fetch "$work/kmnist" "$base/good" kmnist
+holds 'without a sum, whole files are taken' in_folder "$work/kmnist" kmnist
+holds 'and their sums are shown' \
+  said "no SHA-256 sum of it is known; this one has $(sha256sum <"$work/files/$first" | cut -d ' ' -f 1)"
+rm "$work/files"/*.gz && mv "$work/swap"/* "$work/files/"
+
+# EMNIST: one zip, from which four files are kept.
+if command -v unzip >/dev/null || command -v bsdtar >/dev/null; then
+  mkdir -p "$work/zip/gzip"
+  emnist=(emnist-digits-train-images-idx3-ubyte emnist-digits-train-labels-idx1-ubyte
+    emnist-digits-test-images-idx3-ubyte emnist-digits-test-labels-idx1-ubyte)
+  idx "$work/zip/gzip/${emnist[0]}.gz" 240000 images
+  idx "$work/zip/gzip/${emnist[1]}.gz" 240000 labels
+  idx "$work/zip/gzip/${emnist[2]}.gz" 40000 images
+  idx "$work/zip/gzip/${emnist[3]}.gz" 40000 labels
+  echo other >"$work/zip/gzip/emnist-letters-mapping.txt"
+  (cd "$work/zip" && python3 -c 'import shutil; shutil.make_archive("../files/gzip", "zip", ".")')
+  printf '%s  emnist_digits/gzip.zip\n' "$(sha256sum <"$work/files/gzip.zip" | cut -d ' ' -f 1)" >"$sums"
+  d=$(start emnist)
+  fetch "$d" "$base/cut $base/good" emnist_digits
+  holds 'EMNIST-digits: exit code 0' [ "$code" -eq 0 ]
+  holds 'its zip is resumed' requested '^good gzip.zip bytes='
+  holds 'the zip is not kept, nor anything but the four files' [ "$(find "$d/emnist_digits" | wc -l)" -eq 5 ]
+  for name in "${emnist[@]}"; do cmp -s "$work/zip/gzip/$name.gz" "$d/emnist_digits/$name.gz" || code=9; done
+  holds 'they are those of the zip' [ "$code" -eq 0 ]
+  fetch "$d" "$base/good" emnist_digits
+  holds 'they are not fetched twice' [ ! -s "$work/log" ]
+  head -c 100 "$work/zip/gzip/${emnist[1]}.gz" >"$d/emnist_digits/${emnist[1]}.gz"
+  fetch "$d" "$base/good" emnist_digits
+  holds 'a damaged one is replaced' cmp -s "$work/zip/gzip/${emnist[1]}.gz" "$d/emnist_digits/${emnist[1]}.gz"
+  fetch "$work/emnist2" "$base/bad" emnist_digits
+  holds 'a damaged zip is refused' [ "$code" -eq 1 ]
+else
+  skip 'EMNIST-digits' 'needs unzip or bsdtar'
+fi
+sums=$sums_of_mnist
+
+for pair in 'fashion fashion_mnist' 'Fashion-MNIST fashion_mnist' 'emnist emnist_digits' 'kmnst kmnist' 'minst mnist'; do
+  fetch "$work/none" "$base/good" "${pair% *}"
+  holds "'${pair% *}': did you mean '${pair#* }'?" said "got '${pair% *}'; did you mean '${pair#* }'?"
+  holds 'exit code 2' [ "$code" -eq 2 ]
+done
 
 # The same with wget, where curl is missing.
 if command -v wget >/dev/null; then

@@ -3,6 +3,8 @@ local advice = require "mnistlua.cli.doctor_advice"
 local check = require "mnistlua.data.check"
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
+local data_files = require "mnistlua.data.files"
+local files_aid = require "files_aid"
 local lu = require "luaunit"
 
 -- ---- the data ----
@@ -67,6 +69,22 @@ function TestDoctorData:testDamagedAndOther()
   lu.assertStrContains(set.files[1].problem, names[2])
 end
 
+-- Where no hash is known, the number and size of the pictures decide.
+function TestDoctorData:testSetsWithoutAHash()
+  lu.assertEquals(check.check("kmnist").missing, 4)
+  local counts, n = data_files.set("kmnist").counts, { train = 3, t10k = 2 }
+  for _, part in ipairs { "train", "t10k" } do
+    local path = ("%s/kmnist/%s-"):format(self.dir, part)
+    files_aid.write(path .. "images-idx3-ubyte", files_aid.idx({ n[part], 28, 28 }, "\7"))
+    files_aid.write(path .. "labels-idx1-ubyte", files_aid.idx({ n[part] }, "\7"))
+  end
+  lu.assertEquals(states(check.check "kmnist"), "other other other other")
+  data_files.set("kmnist").counts = n
+  local set = check.check "kmnist"
+  data_files.set("kmnist").counts = counts
+  lu.assertEquals({ set.state, set.by_content }, { "good", false })
+end
+
 -- ---- the hints ----
 
 TestDoctorAdvice = {}
@@ -127,6 +145,10 @@ function TestDoctorAdvice:testEachHint()
     lu.assertStrMatches(hints[1], ".*" .. case[2] .. ".*")
   end
   lu.assertEquals(advice.hints(facts { quota = 2 }), {})
+  local none = { name = "kmnist", folder = "/d/kmnist", state = "missing", missing = 1, files = { missing } }
+  lu.assertEquals(advice.hints(facts { data = { none } }), {})       -- only MNIST is missed
+  local bad = { name = "kmnist", folder = "/d/kmnist", state = "damaged", missing = 0, files = { damaged } }
+  lu.assertStrContains(advice.hints(facts { data = { bad } })[1], "data/fetch kmnist")
   lu.assertEquals(advice.hints(facts { features = {}, amx = false, isa = "avx2", best_isa = "avx2" }), {})
 end
 

@@ -2,6 +2,7 @@
 -- same everywhere and a wrong value gets the same message.
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
+local files = require "mnistlua.data.files"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local precision = require "mnistlua.precision"
@@ -45,6 +46,16 @@ local function precision_name(text)
     options.hint(text, precision.names))
 end
 
+local function data_name(text)
+  local names = { "digits" }
+  for _, set in ipairs(files.sets) do names[#names + 1] = set.name end
+  for _, name in ipairs(names) do
+    if name == text then return name end
+  end
+  return nil, ("--data: expected %s, got '%s'%s"):format(table.concat(names, ", "), core.escape(text),
+    files.near(text, names))
+end
+
 -- ---- the shared options ----
 
 --- An option that may be given once.
@@ -64,7 +75,8 @@ local shared = {
   end,
   data_dir = function(p) m.option(p, "--data-dir", "the data folder (default: $MNISTLUA_DATA, or data/)") end,
   data = function(p)
-    m.option(p, "--data", "digits: train on the built-in synthetic digits in place of MNIST"):choices { "digits" }
+    m.option(p, "--data", "in place of MNIST: digits (synthetic, built in), fashion_mnist, kmnist, emnist_digits")
+      :argname("NAME"):convert(data_name)
   end,
   out = function(p) m.option(p, "--out", "where run folders are made"):default "runs" end,
   max_time = function(p)

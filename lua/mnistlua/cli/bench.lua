@@ -82,11 +82,11 @@ local function check_files(args)
 end
 
 local function mnist_files()
-  local folder = files.find_folder("mnist", "MNIST")
+  local folder = files.find_folder "mnist"
   if not folder then return nil end
   local paths = {}
   for _, part in ipairs { "train", "t10k" } do
-    local images, labels = files.mnist_pair(folder, part)
+    local images, labels = files.pair("mnist", folder, part)
     table.move({ images, labels }, 1, 2, #paths + 1, paths)
   end
   return paths

@@ -4,6 +4,7 @@ local advice = require "mnistlua.cli.doctor_advice"
 local arguments = require "mnistlua.cli.arguments"
 local check = require "mnistlua.data.check"
 local core = require "mnistlua.core"
+local files = require "mnistlua.data.files"
 local json = require "mnistlua.json"
 local machine = require "mnistlua.machine"
 local outcome = require "mnistlua.cli.outcome"
@@ -52,7 +53,8 @@ local function look()
   facts.isa, facts.best_isa = core.isa(), core.best_isa()
   facts.amx, facts.amx_status, facts.precision_auto = usable, status, precision.resolve "auto"
   facts.threads, facts.allowed_processors = core.threads(), core.processors()
-  facts.data = { check.check "mnist" }
+  facts.data = {}
+  for i, set in ipairs(files.sets) do facts.data[i] = check.check(set.name) end
   facts.peaks = peaks_of(facts)
   facts.hints = advice.hints(facts)
   return facts

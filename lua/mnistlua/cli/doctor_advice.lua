@@ -1,25 +1,10 @@
 -- What `mnistlua doctor` advises: each function looks at the facts and returns a hint, or nil. A hint says what was
 -- found and which command mends it.
-local context = require "mnistlua.context"
-local core = require "mnistlua.core"
+local files = require "mnistlua.data.files"
 
 local m = {}
 
 -- ---- data ----
-
--- A path as a shell reads it.
-local function quoted(path)
-  if path:find "^[%w_./-]+$" then return path end
-  return "'" .. path:gsub("'", "'\\''") .. "'"
-end
-
--- The command that fetches MNIST to where it was looked for; the script replaces damaged files.
-local function fetch_command()
-  local script = core.root .. "/data/fetch"
-  if not core.exists(script) then return "data/fetch, in mnistlua's sources," end
-  local to = context.data_dir and " --to " .. quoted(context.data_dir) or ""
-  return quoted(script) .. to
-end
 
 local function name_of(path) return path:match "[^/]*$" end
 
@@ -31,34 +16,35 @@ local function files_in_state(set, state)
   return table.concat(names, " and ")
 end
 
-local function missing_data(facts)
-  local set = facts.data[1]
+local function title_of(set) return files.set(set.name).title end
+
+-- Only of MNIST is it worth a hint that nothing is there.
+local function missing_data(set)
   if set.missing == #set.files then
-    return ("MNIST is not in %s: %s fetches it (11 MB). Without it, --data digits trains on built-in digits.")
-      :format(set.folder, fetch_command())
+    return set.name == "mnist"
+      and ("MNIST is not in %s: %s fetches it (11 MB). Without it, --data digits trains on built-in digits.")
+        :format(set.folder, files.fetch_command "mnist")
   elseif set.missing > 0 then
     return ("%s lacks %s: %s fetches what is missing."):format(set.folder, files_in_state(set, "missing"),
-      fetch_command())
+      files.fetch_command(set.name))
   end
 end
 
 -- A file that is not compressed is read before its .gz, so it has to go before a new one can take its place.
-local function damaged_data(facts)
-  local set = facts.data[1]
+local function damaged_data(set)
   for _, file in ipairs(set.files) do
     if file.state == "damaged" then
       local plain = not file.path:find "%.gz$"
-      return ("%s. Mend it with %s%s."):format(file.problem, plain and ("rm %s && "):format(quoted(file.path)) or "",
-        fetch_command())
+      return ("%s. Mend it with %s%s."):format(file.problem,
+        plain and ("rm %s && "):format(files.quoted(file.path)) or "", files.fetch_command(set.name))
     end
   end
 end
 
-local function other_data(facts)
-  local set = facts.data[1]
+local function other_data(set)
   if set.state ~= "other" then return nil end
-  return ("%s in %s can be read, but are not MNIST as published: accuracies cannot be compared with others'.")
-    :format(files_in_state(set, "other"), set.folder)
+  return ("%s in %s can be read, but are not %s as published: accuracies cannot be compared with others'.")
+    :format(files_in_state(set, "other"), set.folder, title_of(set))
 end
 
 -- ---- processor ----
@@ -134,14 +120,15 @@ local function slow_build(facts)
   end
 end
 
-local all = {
-  missing_data, damaged_data, other_data, held_back, refused, crowded, throttled, neighbours, scaling,
-  slow_build,
-}
+local of_data = { missing_data, damaged_data, other_data }
+local all = { held_back, refused, crowded, throttled, neighbours, scaling, slow_build }
 
 --- The hints on what was found, as a list of sentences.
 function m.hints(facts)
   local list = {}
+  for _, set in ipairs(facts.data) do
+    for _, hint in ipairs(of_data) do list[#list + 1] = hint(set) or nil end
+  end
   for _, hint in ipairs(all) do list[#list + 1] = hint(facts) end
   return list
 end

@@ -1,6 +1,7 @@
 -- How `mnistlua doctor` shows what it found: lines of at most 79 columns, a label and its text, then the peaks.
 local color = require "mnistlua.color"
 local core = require "mnistlua.core"
+local files = require "mnistlua.data.files"
 
 local m = {}
 
@@ -69,14 +70,18 @@ end
 local states = { good = "as published", other = "another content", read = "readable", damaged = "damaged",
   missing = "missing" }
 
--- One line for a whole data set; otherwise a line for each file, too.
+-- One line for a whole data set, or one that is not there; otherwise a line for each file, too.
 local function data(set)
+  local title, name = files.set(set.name).title, set.name
   if set.state == "good" then
     local total = 0
     for _, file in ipairs(set.files) do total = total + file.bytes end
-    return show("MNIST", "in %s: complete, content as published (%s)", set.folder, bytes(total))
+    return show(title, "in %s: complete, %s as published (%s)", set.folder, set.by_content and "content" or "sizes",
+      bytes(total))
+  elseif set.missing == #set.files and name ~= "mnist" then
+    return show(title, "not there; %s fetches it (%s)", files.fetch_command(name), files.set(name).size)
   end
-  show("MNIST", "in %s: %s", set.folder, set.missing == #set.files and "missing" or "not as it should be")
+  show(title, "in %s: %s", set.folder, set.missing == #set.files and "missing" or "not as it should be")
   if set.missing == #set.files then return end
   for _, file in ipairs(set.files) do
     local size = file.bytes and (", %s"):format(bytes(file.bytes)) or ""

@@ -21,6 +21,7 @@ local function wrap(handle, like, name)
     name = name or like.name,
     normalise = like.normalise,   -- { mean, std } of the pixels as x / 255
     classes = handle:classes(),
+    class_names = like.class_names,   -- a list, the name of label 0 first; nil where there are none
   }, Dataset)
 end
 
@@ -195,7 +196,7 @@ end
 
 function Bundle:__index(key)
   if type(key) == "number" then return self.train[key] end
-  if key == "classes" then return self.train.classes end
+  if key == "classes" or key == "class_names" then return self.train[key] end
   return Bundle[key]
 end
 
@@ -219,24 +220,26 @@ function m.bundle(parts)
   return setmetatable(parts, Bundle)
 end
 
---- A Dataset around a core dataset. normalise is "standard" (mean 0, deviation 1 over this set), "unit" (x / 255),
---- "none" (pixels as they are), or { mean, std } of x / 255.
-function m.dataset(handle, name, normalise)
-  local d = wrap(handle, { normalise = {} }, name)
+--- { mean, std } by which the pixels of a core dataset are normalised, of x / 255 (of the values themselves, if they
+--- are floats): "standard" gives mean 0 and deviation 1 over this set, "unit" x / 255, "none" pixels as they are.
+function m.normalisation(handle, name, normalise)
   if normalise == "standard" then
     local mean, std = handle:moments()
-    d.normalise = { mean, std > 0 and std or 1 }
-  elseif normalise == "unit" then
-    d.normalise = { 0, 1 }
+    return { mean, std > 0 and std or 1 }
+  elseif normalise == "unit" or normalise == "none" and handle:dtype() == "f32" then
+    return { 0, 1 }
   elseif normalise == "none" then
-    d.normalise = { 0, 1 / 255 }
+    return { 0, 1 / 255 }
   elseif type(normalise) == "table" and tonumber(normalise[1]) and (tonumber(normalise[2]) or 0) > 0 then
-    d.normalise = { normalise[1], normalise[2] }
-  else
-    options.fail(("%s: normalise is \"standard\", \"unit\", \"none\" or { mean, std } with std above 0, got %s"):format(
-      name, options.show(normalise)))
+    return { normalise[1], normalise[2] }
   end
-  return d
+  options.fail(("%s: normalise is \"standard\", \"unit\", \"none\" or { mean, std } with std above 0, got %s"):format(
+    name, options.show(normalise)))
+end
+
+--- A Dataset around a core dataset; normalise as above, class_names a list or nil.
+function m.dataset(handle, name, normalise, class_names)
+  return wrap(handle, { normalise = m.normalisation(handle, name, normalise), class_names = class_names }, name)
 end
 
 function m.is_dataset(x) return getmetatable(x) == Dataset end

@@ -6,41 +6,24 @@ local dataset = require "mnistlua.data.dataset"
 local files = require "mnistlua.data.files"
 local options = require "mnistlua.options"
 
-local m = {}
+local source = require "mnistlua.data.source"
+local spec, assemble = source.spec, source.assemble
 
--- Mean and standard deviation of MNIST's training pixels as x / 255, the constants that everyone uses.
-local mnist_moments = { 0.1307, 0.3081 }
-
-local common = {
-  val = { default = 0, type = "number" },
-  normalise = { default = "standard" },
-  n = { type = "integer", min = 1 },
+local m = {
+  images = require "mnistlua.data.images",
+  tensors = require "mnistlua.data.tensors",
 }
-
-local function spec(own)
-  for k, v in pairs(common) do own[k] = own[k] or v end
-  return own
-end
-
--- A test set normalised like the training set, the last `val` training samples held out, and of the others the first n.
-local function assemble(name, train, test, o)
-  local bundle = o.val > 0 and train:split { val = o.val } or dataset.bundle { name = name, train = train }
-  if o.n and o.n > #bundle.train then
-    options.fail(("%s: n = %d is more than the %d training samples"):format(name, o.n, #bundle.train))
-  end
-  if o.n then bundle.train = bundle.train:subset(1, o.n) end
-  if test then test.normalise = train.normalise end
-  bundle.test = test or bundle.test
-  return bundle
-end
 
 -- A core dataset for every two IDX files of a list { images, labels, images, labels, ... }, which are read at once.
 -- Without `classes` the first data set has as many as it needs, and the others have as many.
-local function read_pairs(paths, classes)
+local function read_pairs(paths, classes, transposed)
   local tensors = { core.read_idx(table.unpack(paths)) }
   if not tensors[1] then return nil, tensors[2] end
   local handles = {}
   for i = 1, #paths, 2 do
+    local upright, why = tensors[i], nil
+    if transposed then upright, why = core.transpose_pictures(tensors[i]) end
+    if not upright then return nil, ("%s: %s"):format(paths[i], why) end
     local handle, problem = core.dataset(tensors[i], tensors[i + 1], classes)
     if not handle then return nil, ("%s and %s: %s"):format(paths[i], paths[i + 1], problem) end
     handles[#handles + 1] = handle
@@ -76,31 +59,52 @@ local function stand_in(name, o)
   })
 end
 
--- A data set of MNIST's four files in the folder `name` of the data folder.
-local function mnist_like(name, title, given, moments)
+-- The named set to read: the one that --data gives in its place, if there is one.
+local function chosen(name)
+  local set = files.set(context.data or name) or files.set(name)
+  if set.name ~= name then
+    context.note(("%s in place of %s (--data %s)"):format(set.title, files.set(name).title, set.name))
+  end
+  return set
+end
+
+-- A data set of four files in its folder of the data folder.
+local function named(name, given)
   local o = options.read("ml.data." .. name, given or {}, spec {
     from = { default = "train", choices = { "train", "t10k" } },
   })
-  local digits = stand_in(title, o)
+  local digits = stand_in(files.set(name).title, o)
   if digits then return digits end
-  if o.normalise == "standard" and moments then o.normalise = moments end
-  local folder, problem = files.find_folder(name, title)
+  local set = chosen(name)
+  if o.normalise == "standard" and set.moments then o.normalise = set.moments end
+  local folder, problem = files.find_folder(set.name)
   if not folder then return context.fault(problem) end
   local paths = {}
   for _, part in ipairs(o.from == "t10k" and { "t10k" } or { "train", "t10k" }) do
-    paths[#paths + 1], paths[#paths + 2] = files.mnist_pair(folder, part)
+    paths[#paths + 1], paths[#paths + 2] = files.pair(set.name, folder, part)
   end
   local handles
-  handles, problem = read_pairs(paths, 10)
+  handles, problem = read_pairs(paths, 10, set.transposed)
   if not handles then return context.fault(problem) end
-  local train = dataset.dataset(handles[1], name, o.normalise)
-  return assemble(name, train, handles[2] and dataset.dataset(handles[2], name, o.normalise), o)
+  local train = dataset.dataset(handles[1], set.name, o.normalise, set.class_names)
+  local test = handles[2] and dataset.dataset(handles[2], set.name, o.normalise, set.class_names)
+  return assemble(set.name, train, test, o)
 end
 
 --- MNIST from the data folder's mnist/ (four IDX files, gzip-compressed or not): 60000 for training, 10000 for test.
 --- Options: `val` (0) training images held out at the end, `n` (all) of the others to train on, `from` ("train"; "t10k"
 --- for the 10000 alone, as training data), `normalise` ("standard": (x / 255 - 0.1307) / 0.3081).
-function m.mnist(given) return mnist_like("mnist", "MNIST", given, mnist_moments) end
+function m.mnist(given) return named("mnist", given) end
+
+--- Fashion-MNIST from fashion_mnist/: clothes, the same numbers and options; "standard" is by the training images' own
+--- mean and deviation, here and below. data.class_names has the classes' names.
+function m.fashion_mnist(given) return named("fashion_mnist", given) end
+
+--- Kuzushiji-MNIST from kmnist/: ten cursive Japanese characters, the same numbers and options.
+function m.kmnist(given) return named("kmnist", given) end
+
+--- EMNIST's digits from emnist_digits/: 240000 for training, 40000 for test ("t10k"), upright as MNIST's are.
+function m.emnist_digits(given) return named("emnist_digits", given) end
 
 --- Samples from two IDX files: `images`, `labels`, and optionally `test_images`, `test_labels`, `val`, `n`,
 --- `normalise`.
@@ -145,4 +149,8 @@ function m.csv(given)
   return assemble(o.path, train, test, o)
 end
 
-return options.strict("ml.data", m)
+return setmetatable(m, {
+  __index = function(_, key)
+    options.fail(("ml.data has no %s%s"):format(options.show(key), files.near(key, options.sorted_keys(m))))
+  end,
+})
