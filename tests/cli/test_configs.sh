@@ -3,7 +3,7 @@
 configs=$root/configs
 
 check "smoke.lua meets its expectation" 0 out='^test accuracy' -- "$program" "$configs/smoke.lua"
-for config in mlp512 fast98 own_loop by_hand notebook smoke lenet5 fast99; do
+for config in mlp512 fast98 own_loop by_hand notebook smoke lenet5 fast99 fashion_cnn; do
   check "$config.lua --help lists its parameters" 0 out='^  [a-z]+=' -- "$program" "$configs/$config.lua" --help
 done
 

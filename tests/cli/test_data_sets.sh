@@ -14,6 +14,8 @@ check "a misspelt --data" 2 err="--data: expected digits, mnist, .*got 'kmnst'; 
   "$program" "$root/configs/mlp512.lua" --data kmnst
 check "--data of a set that is not there" 1 err="KMNIST is not in nowhere/kmnist: fetch it with" lines=1 -- \
   "$program" "$root/configs/mlp512.lua" --data kmnist --data-dir nowhere
+check "a misspelt set as a config's parameter" 2 err="parameter data: expected one of .*got 'kmnst'; did you mean 'kmnist'" \
+  lines=1 -- "$program" "$root/configs/fashion_cnn.lua" data=kmnst
 check "doctor lists them" 0 out='^Fashion-MNIST +not there; .*data/fetch' out='^KMNIST +not there' out='^EMNIST-digits +not there' -- \
   "$program" doctor --data-dir nowhere
 
