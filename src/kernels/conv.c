@@ -11,7 +11,7 @@
 #include "kernels/kernels.h"
 
 enum {
-  STAGE_FLOATS = 1 << 18, /* or one image, if that is larger */
+  STAGE_FLOATS = 1 << 17, /* or one image, if that is larger */
   DB_FLOATS = 1 << 16,    /* sums of single planes, or those of one image */
   DIRECT_ROWS = 3         /* a pass of at most so many rows per group is computed directly */
 };

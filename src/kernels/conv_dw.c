@@ -14,7 +14,7 @@
 #include "kernels/conv_kernel.h"
 
 enum {
-  STAGE_FLOATS = 1 << 19, /* staged planes and packed dy, or those of one image */
+  STAGE_FLOATS = 1 << 17, /* staged planes and packed dy, or those of one image */
   SUMS_FLOATS = 1 << 20,  /* of all slices, or those of one */
   CHUNKS_WANTED = 16,
   CHUNK_MIN_WORK = 1 << 18, /* multiply-adds of a chunk, unless there are fewer */
