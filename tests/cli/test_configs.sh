@@ -3,8 +3,8 @@
 configs=$root/configs
 
 check "smoke.lua meets its expectation" 0 out='^test accuracy' -- "$program" "$configs/smoke.lua"
-for config in mlp512 fast98 own_loop by_hand notebook smoke lenet5 fast99 fashion_cnn; do
-  check "$config.lua --help lists its parameters" 0 out='^  [a-z]+=' -- "$program" "$configs/$config.lua" --help
+for config in "$configs"/*.lua; do
+  check "${config##*/} --help lists its parameters" 0 out='^  [a-z]+=' -- "$program" "$config" --help
 done
 
 check "fast98.lua meets its expectation on digits, too" 0 out='^test accuracy' err='60000 train, 10000 test' -- \
