@@ -87,8 +87,8 @@ static char *packed_block(const weight_gradient *g, int64_t group, int64_t b, in
 }
 
 /* A panel of outputs o.. by pixels q0.. of the stage. In f32 a panel's pixels lie one after the other, so each image's
- * are packed where they are. Else they are copied to rows[i * depth + q] first, of output o + i, pixel q0 + q, i < count,
- * for steps take pixels of several images. */
+ * are packed where they are. Else they are copied to rows[i * depth + q] first, of output o + i < o + count and pixel
+ * q0 + q, for steps take pixels of several images. */
 static void pack_dy(const weight_gradient *g, char *to, float *rows, int64_t o, int64_t count, int64_t q0,
                     int64_t depth) {
   const int64_t plane = g->pass->h * g->pass->w, outputs = g->pass->groups * g->pass->rows;

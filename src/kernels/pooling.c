@@ -1,8 +1,9 @@
 /* Pooling of planes: see pooling.h. A thread takes whole planes, so that overlapping windows add to a gradient in a
  * fixed order. Called by the pooling operations; allocates nothing.
  *
- * Max pooling by 2x2 windows has loops of its own (pooling_halve.h). Elsewhere, where neighbouring windows lie one or two
- * columns apart and inside the plane, four are computed side by side; all others one by one, by the same operations. */
+ * Max pooling by 2x2 windows has loops of its own (pooling_halve.h). Elsewhere, where neighbouring windows lie one or
+ * two columns apart and inside the plane, four are computed side by side; all others one by one, by the same
+ * operations. */
 #include "kernels/pooling.h"
 
 #include <math.h>

@@ -9,8 +9,8 @@
 
 static const ml_pooling_table *table_in_use(void) { return ML_FOR_ISA(ml_pooling); }
 
-/* How many windows of a row to compute: of a short one eight, where those that it lacks still lie within the arrays, with
- * so many windows and floats of x left. What is written too much comes right with the rows after it. */
+/* How many windows of a row to compute: of a short one eight, where those that it lacks still lie within the arrays,
+ * with so many windows and floats of x left. What is written too much comes right with the rows after it. */
 static int64_t windows_of(int64_t ow, int64_t w, int64_t windows_left, int64_t floats_left) {
   return ow < 8 && windows_left >= 8 && floats_left >= w + 16 ? 8 : ow;
 }

@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "kernels/naive.h"
 #include "kernels/permute.h"
-#include "kernels/pooling.h"
 #include "kernels/prelu.h"
 #include "kernels_aid.h"
 
@@ -128,62 +127,6 @@ static void test_batch_norm(void **state) {
       problem p = make(g, true, variant > 0, (uint32_t)(10 * i + 1));
       check(&p);
       destroy(&p);
-    }
-  }
-}
-
-/* ---- halving ---- */
-
-/* y, mean, rstd and var; then y by given moments; then dx, dw and db, all of the problem halved. p->dy has a gradient of
- * the halved y at its beginning. */
-static void run_halved(float *out, void *ctx) {
-  const problem *p = ctx;
-  const int64_t c = p->g.c, y_count = p->g.n * c * (p->g.halving->h / 2) * (p->g.halving->w / 2);
-  float *mean = out + y_count, *rstd = mean + c, *var = rstd + c, *again = var + c, *dx = again + y_count;
-  ml_batch_norm_forward(out, mean, rstd, var, p->x, &p->g, 1e-5);
-  ml_batch_norm_apply(again, p->x, mean, rstd, &p->g);
-  float *dw = dx + elements(p);
-  ml_batch_norm_backward(dx, dw, dw + c, p->dy, p->x, mean, rstd, &p->g, false);
-}
-
-/* The same in steps. */
-static void check_halved(const float *got, void *ctx) {
-  const problem *p = ctx;
-  ml_norm whole = p->g;
-  whole.halving = NULL;
-  const ml_pooling2d pooling = {p->g.n * p->g.c, p->g.halving->h, p->g.halving->w, 2, 2, 2, 2, 0, 0, 0, 0};
-  const int64_t c = p->g.c, total = elements(p), y_count = pooling.planes * (pooling.h / 2) * (pooling.w / 2);
-  float *y = kernels_random(total, 1), *want = kernels_random(2 * y_count + total + 5 * c, 1);
-  float *mean = want + y_count, *rstd = mean + c, *var = rstd + c, *again = var + c, *dx = again + y_count;
-  int32_t *index = ml_alloc((size_t)(y_count + 1) * sizeof *index);
-  assert_non_null(index);
-  ml_batch_norm_forward(y, mean, rstd, var, p->x, &whole, 1e-5);
-  ml_maxpool2d_forward(want, index, y, &pooling);
-  memcpy(again, want, (size_t)y_count * sizeof *y);
-  ml_maxpool2d_dx(y, p->dy, index, &pooling);
-  ml_batch_norm_backward(dx, dx + total, dx + total + c, y, p->x, mean, rstd, &whole, false);
-  assert_memory_equal(got, want, (size_t)(2 * y_count + total + 5 * c) * sizeof *got);
-  ml_free(index);
-  ml_free(want);
-  ml_free(y);
-}
-
-static void test_halved(void **state) {
-  (void)state;
-  static const struct { int64_t n, c, h, w; } cases[] = {
-      {3, 5, 28, 28}, {2, 37, 7, 7}, {70, 3, 14, 14}, {2, 3, 2, 3}, {1, 2, 64, 64}, {5, 130, 3, 2}, {2, 1, 31, 33},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    for (int relu = 0; relu < 2; relu++) {
-      const int64_t inner = cases[i].h * cases[i].w, c = cases[i].c;
-      const int64_t y_count = cases[i].n * c * (cases[i].h / 2) * (cases[i].w / 2);
-      problem p = make((ml_norm){.n = cases[i].n, .c = c, .inner = inner, .groups = 1, .relu = relu}, true, true, 3);
-      int32_t *index = ml_alloc((size_t)y_count * sizeof *index);
-      assert_non_null(index);
-      p.g.halving = &(ml_norm_halving){.h = cases[i].h, .w = cases[i].w, .index = index};
-      kernels_run_everywhere(run_halved, check_halved, &p, 2 * y_count + elements(&p) + 5 * c, true);
-      destroy(&p);
-      ml_free(index);
     }
   }
 }
@@ -418,7 +361,6 @@ static void test_permute(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_halved),
       cmocka_unit_test(test_group_norm),
       cmocka_unit_test(test_large_problems),
       cmocka_unit_test(test_a_large_offset_costs_no_precision),

@@ -147,8 +147,8 @@ local function halves(layer)
     and window.text(layer.stride) == "2" and window.text(layer.padding) == "0"
 end
 
---- What nn.Sequential calls in place of this layer, a ReLU after it and, if it halves images, the layer after that, with
---- the same result; and how many layers that are.
+--- What nn.Sequential calls in place of this layer, a ReLU after it and, if it halves images, the layer after that,
+--- with the same result; and how many layers that are.
 function BatchNorm:fused_with(following, third, x)
   if self.forward ~= BatchNorm.forward or following.forward ~= activations.ReLU.forward then return nil end
   if third and halves(third) and x:dim() == 4 and x:size(3) >= 2 and x:size(4) >= 2 then
