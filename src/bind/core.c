@@ -22,7 +22,9 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_augment(L);
   l_open_io(L);
   l_open_json(L);
+  l_open_db(L);
   l_open_sys(L);
+  l_open_lock(L);
   l_open_cpu(L);
   lua_pushliteral(L, "0.1.0");
   lua_setfield(L, L_CORE, "version");
