@@ -5,6 +5,7 @@ local core = require "mnistlua.core"
 
 local m = {
   config = nil,        -- path of the config, as given
+  config_text = nil,   -- what was in it when it was read
   overrides = {},      -- key -> text of each key=value
   override_order = {}, -- the keys in the order given
   seed = 0,

@@ -57,6 +57,7 @@ local function metadata(run)
     format = "pt", ["mnistlua.version"] = core.version, ["mnistlua.experiment"] = run.experiment.name,
     ["mnistlua.data"] = tostring(run.data), ["mnistlua.seed"] = tostring(run.seed), ["mnistlua.isa"] = core.isa(),
     ["mnistlua.step"] = tostring(run.step), ["mnistlua.precision"] = precision.used(),
+    ["mnistlua.config"] = context.config_text,
   }
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do
@@ -77,6 +78,7 @@ end
 local function saver(store, progress)
   local last, warned = core.clock(), false
   local function save(run)
+    if store.recorder then store.recorder:flush() end      -- no step that is saved may lack its metrics
     local _ <close> = averaging.enter(run)
     if not is_finite(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
     local path, problem = store:save_weights(run.model, metadata(run))
@@ -140,6 +142,7 @@ function m.train(run, given)
   local _ <close> = begin(run)
   local save_after_epoch, save = saver(given.store, given.progress)
   run:attach(given.progress, given.deadline, save_after_epoch)
+  if given.store and given.store.recorder then given.store.recorder:attach(run) end
   run:emit "start"
   local loop = run.experiment.loop or m.loop
   loop(run)

@@ -93,7 +93,7 @@ end
 function TestPrecision:testTheWeightsSayIt()
   local out = os.tmpname()
   os.remove(out)
-  local folder = assert(store.create(out, "x"))
+  local folder = assert(store.create(out, { name = "x" }))
   train({ precision = "bf16x3" }, folder)
   local model = nn.Sequential { nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10) }
   local _, metadata = model:load(folder.weights)

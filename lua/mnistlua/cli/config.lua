@@ -21,6 +21,7 @@ local function read(path)
   if text:sub(1, 1) == "\27" then
     options.usage(("%s: this is compiled Lua; expected the script's text"):format(core.escape(path)))
   end
+  context.config_text = text
   text = text:gsub("^\xef\xbb\xbf", ""):gsub("^#[^\n]*", "")
   local chunk = load(without_tail_call(text), "@" .. path, "t")
   if not chunk then chunk, problem = load(text, "@" .. path, "t") end

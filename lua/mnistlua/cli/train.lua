@@ -2,6 +2,7 @@
 local arguments = require "mnistlua.cli.arguments"
 local config = require "mnistlua.cli.config"
 local core = require "mnistlua.core"
+local facts = require "mnistlua.train.facts"
 local failure = require "mnistlua.failure"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
@@ -37,7 +38,7 @@ local function train(run, args)
   local trainer = require "mnistlua.trainer"
   local report = require "mnistlua.train.result"
   local experiment = run.experiment
-  local store, problem = require("mnistlua.train.store").create(args.out, experiment.name)
+  local store <close>, problem = require("mnistlua.train.store").create(args.out, facts.of(run))
   if not store then
     error(failure.new("runtime", ("the output folder %s cannot be used: %s"):format(args.out, problem)), 0)
   end

@@ -24,10 +24,14 @@ end
 local Means = {}
 Means.__index = Means
 
---- A collector of sums: means:add("train.loss", value, weight); means:get("train.loss").
-function m.means() return setmetatable({ sum = {}, weight = {} }, Means) end
+--- A collector of sums: means:add("train.loss", value, weight); means:get("train.loss"). `last` has the value that was
+--- added last, for the recorder.
+function m.means() return setmetatable({ sum = {}, weight = {}, last = {} }, Means) end
 
-function Means:add(name, value, weight) self:add_sum(name, value * weight, weight) end
+function Means:add(name, value, weight)
+  self.last[name] = value
+  self:add_sum(name, value * weight, weight)
+end
 
 --- Adds a sum over values whose weights add up to `weight`.
 function Means:add_sum(name, sum, weight)

@@ -28,7 +28,7 @@ function Run.new(experiment, given)
   local board = metrics.board(e.metrics)
   local self = {
     experiment = e, data = e.data, model = e.model, loss = e.loss, optimizer = e.optimizer, listeners = e.listeners,
-    seed = given.seed, progress_display = false, deadline = false, on_epoch = false,
+    seed = given.seed, progress_display = false, deadline = false, on_epoch = false, recorder = false,
     step = 0, epoch = 0, progress = 0, epoch_progress = 0, step_in_epoch = 0,
     metrics = board:view(), board = board, train_seconds = 0, images = 0, in_step = false,
     stopping = false, interrupted = false, diverged = false,
@@ -147,6 +147,7 @@ function Run:end_step()
   self.board.means:add_sum("images_per_s", images, seconds)
   if self.average and update.due(self) then self.average:after_step(self) end
   self:emit "batch_end"
+  if self.recorder then self.recorder:step(self) end
   self.progress_display:step(self)
   if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
   self:check_stop()
@@ -178,6 +179,7 @@ function Run:end_epoch()
     self.progress_display:epoch(self)
   end
   self:emit "epoch_end"
+  if self.recorder then self.recorder:epoch(self) end
   if self.on_epoch and due then self.on_epoch(self) end
 end
 
