@@ -14,13 +14,14 @@ local commands = {
   bench = "mnistlua.cli.bench",
   doctor = "mnistlua.cli.doctor",
   lrfind = "mnistlua.cli.lrfind",
+  runs = "mnistlua.cli.runs",
   train = "mnistlua.cli.train",
 }
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
   "check", "compare", "eval", "explain", "export", "fork", "predict", "repl", "replay", "report",
-  "runs", "serve", "show", "sweep",
+  "serve", "show", "sweep",
 }
 
 -- ---- help ----
