@@ -68,10 +68,19 @@ void ml_transpose(float *y, const float *x, int64_t rows, int64_t cols) {
   ml_pool_for(transpose_range, &args, strips, grain > 0 ? grain : 1);
 }
 
+enum { LINE = 64, ROWS_AHEAD = 2 };
+
+/* The rows lie anywhere in the data set, where the processor cannot guess the next one: it is asked for the lines of
+ * the one after next while this one is converted. */
 void ml_gather_u8(float *y, const uint8_t *x, const int32_t *index, int64_t count, int64_t width,
                   const float table[256]) {
   for (int64_t i = 0; i < count; i++, y += width) {
-    const uint8_t *row = x + index[i] * width;
-    for (int64_t j = 0; j < width; j++) y[j] = table[row[j]];
+    const uint8_t *row = x + index[i] * width, *later = x + index[ml_min64(i + ROWS_AHEAD, count - 1)] * width;
+    for (int64_t j = 0; j < width; j += LINE) {
+      __builtin_prefetch(later + j);
+      const int64_t end = ml_min64(j + LINE, width);
+#pragma GCC unroll 8
+      for (int64_t l = j; l < end; l++) y[l] = table[row[l]];
+    }
   }
 }
