@@ -53,8 +53,14 @@ end
 --- The shape of one sample, e.g. {28, 28}.
 function Dataset:sample_shape() return self.core:sample_shape() end
 
+-- What was computed once, since neither pixels nor labels ever change.
+local hashes = setmetatable({}, { __mode = "k" })
+
 --- 16 hex digits that tell data sets apart: shape, bytes, labels and their order go into it.
-function Dataset:hash() return self.core:hash() end
+function Dataset:hash()
+  hashes[self.core] = hashes[self.core] or self.core:hash()
+  return hashes[self.core]
+end
 
 --- How many samples each class has, a list whose first element counts label 0.
 function Dataset:label_counts() return self.core:label_counts() end
