@@ -12,6 +12,7 @@ local m = {}
 -- Every command and its module; `mnistlua CONFIG.lua` is `mnistlua train CONFIG.lua`.
 local commands = {
   bench = "mnistlua.cli.bench",
+  compare = "mnistlua.cli.compare",
   doctor = "mnistlua.cli.doctor",
   lrfind = "mnistlua.cli.lrfind",
   runs = "mnistlua.cli.runs",
@@ -20,7 +21,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "compare", "eval", "explain", "export", "fork", "predict", "repl", "replay", "report",
+  "check", "eval", "explain", "export", "fork", "predict", "repl", "replay", "report",
   "serve", "show", "sweep",
 }
 
