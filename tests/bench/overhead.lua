@@ -5,15 +5,18 @@
 -- measured at the three depths that a script can work at, which all call the same kernels:
 --
 --   trainer   ml.experiment and its own loop, with SGD: counters, metrics, events, progress, signals
+--   recorded  the same, with the metrics of every step written to a database of runs
 --   own loop  the same run, with the loop written out in the config: run:batches()
 --   core      no run, no modules: a loader, the operations one by one, backward, optim_step
 --
+-- `recorded - trainer` is what recording costs, the writing included;
 -- `trainer - core` is what the trainer, nn and optim cost in Lua; `core` is the tape, the bindings and the kernels.
 -- Beside the medians: what a step asks of the allocators.
 local ml = require "mnistlua"
 local core = require "mnistlua.core"
 local dataset = require "mnistlua.data.dataset"
 local progress = require "mnistlua.train.progress"
+local recorder = require "mnistlua.train.recorder"
 local trainer = require "mnistlua.trainer"
 local nn, optim = ml.nn, ml.optim
 
@@ -48,7 +51,7 @@ local function begin_watch()
 end
 
 -- After `warm` steps: some hundred to count, the rest to time.
-local function tick(step)
+local function tick(step, run)
   if step == warm then
     begin_watch()
   elseif step == warm + 50 then
@@ -59,24 +62,38 @@ local function tick(step)
     collectgarbage "restart"
     watch.started = os.clock()
   elseif step == p.steps + warm then
+    if run and run.recorder then run.recorder:flush() end
     watch.microseconds = (os.clock() - watch.started) / (p.steps - 50) * 1e6
     return true
   end
 end
 
--- ---- the three depths ----
+-- ---- the depths ----
 
 local function experiment(loop)
   local model = nn.Sequential { nn.Flatten() }
   for _ = 1, 3 do model:add(nn.Linear(1)):add(nn.ReLU()) end
   return ml.experiment {
     data = data, model = model:add(nn.Linear(10)), loss = nn.CrossEntropyLoss(), optimizer = optim.SGD { lr = 0.05 },
-    batch = 1, steps = p.steps + warm + 1, loop = loop, on = { batch_end = function(run) tick(run.step) end },
+    batch = 1, steps = p.steps + warm + 1, loop = loop, on = { batch_end = function(run) tick(run.step, run) end },
   }
 end
 
 local function train(loop)
   trainer.train(trainer.prepare(experiment(loop), { seed = 0 }), { progress = progress.new { quiet = true } })
+end
+
+-- What would be a run's folder; its weights are not saved.
+local function train_recorded()
+  local out = os.tmpname()
+  os.remove(out)
+  assert(core.make_dirs(out .. "/20260101-000000-unit"))
+  local store = { recorder = recorder.new(out, "20260101-000000-unit"), save_weights = function() return "none" end }
+  trainer.train(trainer.prepare(experiment(), { seed = 0 }), {
+    progress = progress.new { quiet = true }, store = store,
+  })
+  store.recorder:close()
+  os.execute(("rm -r '%s'"):format(out))
 end
 
 local function own_loop(run)
@@ -116,7 +133,8 @@ end
 -- ---- the table ----
 
 local depths = {
-  { "trainer", function() train() end }, { "own loop", function() train(own_loop) end }, { "core", core_loop },
+  { "trainer", function() train() end }, { "recorded", train_recorded },
+  { "own loop", function() train(own_loop) end }, { "core", core_loop },
 }
 
 local function median(list)
@@ -144,4 +162,5 @@ for _, depth in ipairs(depths) do
   print(("%-10s %8.1f %12.0f %14.0f %14d"):format(depth[1], median(depth.times), last.allocations, last.lua,
     last.mallocs))
 end
-print(("%-10s %8.1f"):format("trainer - core", median(depths[1].times) - median(depths[3].times)))
+print(("%-10s %8.1f"):format("trainer - core", median(depths[1].times) - median(depths[4].times)))
+print(("%-10s %5.1f"):format("recorded - trainer", median(depths[2].times) - median(depths[1].times)))
