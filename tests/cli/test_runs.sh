@@ -55,6 +55,12 @@ command=$("${runs[@]}" show 2 | sed -n 's/^command *mnistlua //p')
 before=$(sha256sum <"runs/$(ls runs | grep -- '-tiny' | sed -n 2p)/model.safetensors")
 eval "\"$program\" $command --quiet --out again" >/dev/null
 [ "$before" = "$(sha256sum <again/*/model.safetensors)" ] && ok "its command gives the same weights" || not_ok "its command gives the same weights"
+cat >config.lua <<'LUA'
+local core = require "mnistlua.core"
+local _, metadata = assert(core.safetensors_read(assert(io.popen "ls again/*/model.safetensors"):read "l"))
+assert(metadata["mnistlua.config"] == core.read_file "tiny.lua" and metadata["mnistlua.param.lr"] == "0.05")
+LUA
+check "the weights hold the config's text" 0 -- "$program" config.lua
 check "tag" 0 lines=0 -- "${runs[@]}" tag 1 good x
 check "tag again, and take off" 0 lines=0 -- "${runs[@]}" tag 1 x --remove
 check "a tag as a filter" 0 out='^1 .*#good$' -- "${runs[@]}" tag=good
