@@ -15,9 +15,11 @@ static void pack_any(float *panel, int width, int count, const float *x, int64_t
   }
 }
 
-/* stride_w is 1: rows of `width` floats, copied as they are. */
+/* stride_w is 1: rows of `width` floats, copied as they are. They may lie pages apart, where the hardware fetches none
+ * ahead. */
 static void pack_rows(float *panel, int width, const float *x, int64_t stride_p, int64_t k) {
   for (int64_t p = 0; p < k; p++, panel += width, x += stride_p) {
+    __builtin_prefetch(x + (k - p > 16 ? 16 * stride_p : 0));
     int w = 0;
     for (; w + 4 <= width; w += 4) ml_vec4_store(panel + w, ml_vec4_load(x + w));
     if (w < width) memcpy(panel + w, x + w, 2 * sizeof *x);
