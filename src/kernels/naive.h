@@ -13,6 +13,7 @@
 #include "kernels/kernels.h"
 #include "kernels/norm.h"
 #include "kernels/pooling.h"
+#include "kernels/recurrent.h"
 
 void ml_naive_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, const float *bias, int64_t m, int64_t n, int64_t k);
 
@@ -122,5 +123,11 @@ double ml_naive_kl_div(float *dx, const float *x, const float *target, bool log_
 /* The multi-class hinge loss of src/ops/multi_margin.c. */
 double ml_naive_multi_margin(float *dx, const float *x, const int32_t *label, const float *weight, int power,
                              double margin, int64_t rows, int64_t c);
+
+/* naive_recurrent.c: arguments as in recurrent.h. Backward, state has 2 hidden doubles. */
+void ml_naive_recurrent_forward(float *h, float *gates, float *cells, const float *w_hh, const float *b_hn,
+                                const ml_recurrent *g);
+void ml_naive_recurrent_backward(float *gates, const float *h, const float *cells, const float *dh, bool last,
+                                 const float *w_hh, const ml_recurrent *g, double *state);
 
 #endif
