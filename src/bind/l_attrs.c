@@ -233,7 +233,9 @@ const luaL_Reg l_attrs[] = {
   { "max_pool2d", l_pool2d     }, { "avg_pool2d",    l_pool2d        },
   { "adaptive_avg_pool2d", l_adaptive_pool2d }, { "kl_div", l_kl_div }, { "multi_margin", l_multi_margin },
   { "attention",  l_attention  },
-  { "smooth_l1",  l_smooth_l1  }, { NULL,         NULL             },
+  { "smooth_l1",  l_smooth_l1  },
+  { "rnn",        l_recurrent  }, { "lstm",          l_recurrent     }, { "gru",         l_recurrent },
+  { NULL,         NULL             },
 };
 
 void l_open_attrs(lua_State *L) {

@@ -15,6 +15,9 @@ int l_gaussian_noise(lua_State *L);
 int l_permute(lua_State *L);
 int l_attention(lua_State *L);
 
+/* l_recurrent.c */
+int l_recurrent(lua_State *L);    /* rnn, lstm and gru */
+
 /* l_losses.c */
 int l_smooth_l1(lua_State *L);
 int l_kl_div(lua_State *L);

@@ -42,6 +42,7 @@ typedef union ml_attrs {
   struct { ml_window2d window; int64_t groups; } conv2d;             /* the kernel's size is the weight's */
   struct { ml_window2d window; bool count_padding; } pool2d;
   struct { int64_t heads; bool causal; double p; ml_rng rng; } attention;
+  struct { bool reverse, last, relu; } recurrent;                    /* rnn, lstm, gru; relu: rnn only */
   struct { int64_t h, w; } size2d;                                   /* of the output: adaptive pooling */
 } ml_attrs;
 
@@ -74,7 +75,8 @@ typedef struct ml_op {
   void (*forward)(ml_call *c);
 
   /* From dout (the shape of c->out) writes, not adds, the gradient of every input i with din[i] not NULL. Reads
-   * c->in, c->out and c->saved. NULL for an operation without gradient (argmax, equal). */
+   * c->in, c->out and c->saved, which it may overwrite: it runs once. NULL for an operation without gradient (argmax,
+   * equal). */
   void (*backward)(ml_call *c, const float *dout, float *const din[]);
 
   /* reads[i]: the values that backward reads for the gradient of input i, as the sum of ML_READS(k) for c->in[k] and

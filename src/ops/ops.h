@@ -28,5 +28,7 @@ extern const ml_op ml_op_attention;
 extern const ml_op ml_op_batch_norm, ml_op_batch_norm_relu, ml_op_batch_norm_relu_halve;
 extern const ml_op ml_op_group_norm, ml_op_layer_norm;
 extern const ml_op ml_op_prelu, ml_op_gaussian_noise, ml_op_dropout2d, ml_op_permute;
+/* recurrent.c */
+extern const ml_op ml_op_rnn, ml_op_lstm, ml_op_gru;
 
 #endif

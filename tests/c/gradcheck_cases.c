@@ -25,6 +25,11 @@
 #define ATTENTION(heads_, causal_, p_) \
   {.attention = {.heads = heads_, .causal = causal_, .p = p_, \
                  .rng = {.seed = 7, .stream = ML_STREAM_DROPOUT, .step = 3}}}
+/* n x 3 steps of 5 values, one layer of 3 units with so many gates. */
+#define RECURRENT(reverse_, last_, relu_) {.recurrent = {.reverse = reverse_, .last = last_, .relu = relu_}}
+#define SEQUENCE(n, gates)                                                                                             \
+  {GC_SMOOTH, D3(n, 3, 5), 0}, {GC_SMOOTH, D2(3 * gates, 5), 0}, {GC_SMOOTH, D2(3 * gates, 3), 0}
+#define BIASES(gates) {GC_SMOOTH, D1(3 * gates), 0}, {GC_SMOOTH, D1(3 * gates), 0}
 #define NONE {{0}}
 
 /* Running statistics of three channels, for batch norm outside training. */
@@ -206,6 +211,18 @@ const gradcheck_case gradcheck_cases[] = {
     {"avg_pool2d", "it does not", POOL(3, 2, 1, false), 1, {{GC_SMOOTH, D4(1, 3, 5, 7), 0}}},
     {"adaptive_avg_pool2d", "uneven bins", {.size2d = {2, 3}}, 1, {{GC_SMOOTH, D4(1, 2, 5, 7), 0}}},
     {"adaptive_avg_pool2d", "one bin", {.size2d = {1, 1}}, 1, {{GC_SMOOTH, D4(2, 3, 5, 3), 0}}},
+
+    {"rnn", "all steps", RECURRENT(false, false, false), 5, {SEQUENCE(2, 1), BIASES(1)}},
+    {"rnn", "the last, without bias", RECURRENT(false, true, false), 3, {SEQUENCE(3, 1)}},
+    {"rnn", "relu", RECURRENT(true, false, true), 5,
+     {{GC_POSITIVE, D3(2, 3, 5), 0}, {GC_POSITIVE, D2(3, 5), 0}, {GC_POSITIVE, D2(3, 3), 0}, {GC_POSITIVE, D1(3), 0},
+      {GC_POSITIVE, D1(3), 0}}},
+    {"lstm", "all steps", RECURRENT(false, false, false), 5, {SEQUENCE(2, 4), BIASES(4)}},
+    {"lstm", "the last, backwards", RECURRENT(true, true, false), 5, {SEQUENCE(3, 4), BIASES(4)}},
+    {"lstm", "without bias", RECURRENT(true, false, false), 3, {SEQUENCE(1, 4)}},
+    {"gru", "all steps", RECURRENT(false, false, false), 5, {SEQUENCE(2, 3), BIASES(3)}},
+    {"gru", "the last, backwards", RECURRENT(true, true, false), 5, {SEQUENCE(3, 3), BIASES(3)}},
+    {"gru", "without bias", RECURRENT(false, true, false), 3, {SEQUENCE(2, 3)}},
 };
 
 const size_t gradcheck_case_count = sizeof gradcheck_cases / sizeof *gradcheck_cases;

@@ -4,7 +4,7 @@
 
 #include "ops/op.h"
 
-#define GRADCHECK_MAX_INPUTS 3
+#define GRADCHECK_MAX_INPUTS 5
 
 /* How an input is filled. All but GC_SMOOTH's kinds of values are far from where a function bends. */
 typedef enum gradcheck_fill {
