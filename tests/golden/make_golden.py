@@ -244,8 +244,41 @@ def pooling():
     return cases
 
 
+RECURRENT = (
+    ("RNN", "all", (2, 3, 4), dict(hidden_size=5)),
+    ("RNN", "last", (3, 4, 2), dict(hidden_size=3, num_layers=2, nonlinearity="relu", bidirectional=True)),
+    ("LSTM", "all", (2, 4, 3), dict(hidden_size=5)),
+    ("LSTM", "last", (3, 3, 5), dict(hidden_size=4, num_layers=2)),
+    ("LSTM", "all", (1, 3, 2), dict(hidden_size=3, num_layers=2, bidirectional=True)),
+    ("LSTM", "last", (2, 5, 3), dict(hidden_size=2, bidirectional=True, bias=False)),
+    ("GRU", "all", (2, 4, 3), dict(hidden_size=5)),
+    ("GRU", "last", (3, 3, 5), dict(hidden_size=4, num_layers=2)),
+    ("GRU", "all", (1, 3, 2), dict(hidden_size=3, num_layers=2, bidirectional=True)),
+    ("GRU", "last", (2, 5, 3), dict(hidden_size=2, bias=False)),
+)
+
+
+def recurrent():
+    torch.manual_seed(23)
+    cases = []
+    for layer, output, size, options in RECURRENT:
+        module = getattr(nn, layer)(size[2], batch_first=True, **options)
+        x = leaf(*size)
+        y, state = module(x)
+        if output == "last":
+            state = state[0] if layer == "LSTM" else state
+            y = torch.cat(list(state[-2:] if options.get("bidirectional") else state[-1:]), 1)
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        params = dict(module.named_parameters())
+        gradients = {k: v.grad for k, v in params.items()}
+        cases.append(dict(layer=layer, output=output, options=options, params=params, x=x, y=y, dy=dy, dx=x.grad,
+                          gradients=gradients))
+    return cases
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(20)
-    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling):
+    for make in (linear, cross_entropy, mlp, optim, norms, conv2d, pooling, recurrent):
         write(make.__name__, make())

@@ -23,7 +23,7 @@ local m = {
 
 -- Files that define several classes.
 for _, file in ipairs {
-  "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "reorder",
+  "activations", "batch_norm", "group_norm", "losses", "noise", "parallel", "pooling", "recurrent", "reorder",
   "transformer",
 } do
   for name, class in pairs(require("mnistlua.nn." .. file)) do m[name] = class end
