@@ -43,6 +43,12 @@ mistake "channels that do not fit" "expects 3 channels but receives 1 .*write nn
   'e.model = nn.Sequential { nn.Conv2d(3, 8, 3) }'
 mistake "a stride of 0" "stride is 0; expected a whole number >= 1" 'e.model = nn.Conv2d(8, 3, { stride = 0 })'
 mistake "a misspelt padding" "padding is 'sane'; .*did you mean 'same'" 'e.model = nn.Conv2d(8, 3, { padding = "sane" })'
+mistake "a recurrent layer after nn.Flatten" \
+  "LSTM.8. expects samples of steps x features but receives 784 .from nn.Flatten, line" \
+  'e.model = nn.Sequential { nn.Flatten(), nn.LSTM(8), nn.Linear(10) }'
+mistake "a recurrent layer without units" "hidden is 0; expected a whole number >= 1" 'e.model = nn.GRU(0)'
+mistake "an output that there is not" "output is 'frist'; expected one of 'last', 'all'" \
+  'e.model = nn.RNN { 8, output = "frist" }'
 mistake "tensors that do not fit" "matmul.*2x3.*4x5" 'ml.zeros(2, 3):matmul(ml.zeros(4, 5))'
 mistake "an unknown normalisation" "normalise" 'e.data = ml.data.digits { n = 16, normalise = "nice" }'
 mistake "an error of the user's" "my own mistake" 'error("my own mistake")'

@@ -121,11 +121,12 @@ function TestRecurrent.testWhatIsRefused()
     { function() nn.RNN { 8, output = "lats" } end,
       "nn.RNN: output is 'lats'; expected one of 'last', 'all'; did you mean 'last'?" },
     { function() nn.LSTM { 8, nonlinearity = "relu" } end,
-      "nn.LSTM: unknown option 'nonlinearity'; it takes bias, bidirectional, dropout, hidden, init, input, layers, output" },
+      "nn.LSTM: unknown option 'nonlinearity'; it takes bias, bidirectional, dropout, hidden, init, input, layers, " ..
+      "output" },
     { function() core.lstm(core.ones(2, 3), core.ones(4, 3), core.ones(4, 1)) end,
       "lstm: expected an input of n x steps x features, received 2x3" },
-    { function() core.gru(core.ones(2, 3, 2), core.ones(6, 2), core.ones(6, 2), core.ones(6), core.ones(6), { last = 1 })
-      end, "last: expected true or false, got 1" },
+    { function() core.gru(core.ones(2, 3, 2), core.ones(6, 2), core.ones(6, 2), nil, nil, { last = 1 }) end,
+      "last: expected true or false, got 1" },
     { function() core.gru(core.ones(2, 3, 2), core.ones(6, 2), core.ones(6, 2), nil, nil, { relu = true }) end,
       "gru: relu is an option of rnn" },
   }

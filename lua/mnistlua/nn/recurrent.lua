@@ -1,5 +1,6 @@
--- nn.RNN, nn.LSTM and nn.GRU: layers that read a sample step by step, as an image row by row. Their number of features
--- may be left out; it is then inferred as nn.Linear's inputs are. Each layer and direction is one operation of the core.
+-- nn.RNN, nn.LSTM and nn.GRU: layers that read a sample step by step, as an image row by row. Their number of
+-- features may be left out; it is then inferred as nn.Linear's inputs are. Each layer and direction is one operation of
+-- the core.
 local core = require "mnistlua.core"
 local flow = require "mnistlua.nn.flow"
 local initializers = require "mnistlua.nn.initializers"
@@ -182,8 +183,8 @@ end
 --- A recurrent layer: nn.LSTM(hidden) infers the features of a step, nn.LSTM(input, hidden) has them. x [b, steps,
 --- features], or [b, 1, h, w] for the rows of images, gives [b, hidden] after the last step, or with output = "all"
 --- [b, steps, hidden]. Options, in a last table or in the only one: layers (1), each on what the one below puts out;
---- bidirectional (false; a second direction reads from the last step to the first, and both are put side by side;
---- the last state of that one is the one after the first step); dropout (0) between layers; output ("last"); bias (true);
+--- bidirectional (false; a second direction reads from the last step to the first, and the outputs of both are put side
+--- by side; its last state is the one after the first step); dropout (0) between layers; output ("last"); bias (true);
 --- init (PyTorch's, U(-b, b) with b = 1 / sqrt(hidden); see nn.init). Parameters are named as PyTorch's: weight_ih_l0
 --- [4 hidden, features], weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_ih_l0_reverse ... The state before the first step
 --- is 0. Hochreiter and Schmidhuber 1997, "Long short-term memory".
