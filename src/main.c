@@ -135,11 +135,8 @@ static void open_libraries(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_mnistlua_core);
   lua_setfield(L, -2, "mnistlua.core");
-  lua_getglobal(L, LUA_MATHLIBNAME);
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, 0);                     /* Lua itself would take the clock */
-  lua_call(L, 1, 0);
   lua_settop(L, 0);
+  l_replace_random(L);
   l_refuse_bytecode(L);
 }
 

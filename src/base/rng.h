@@ -18,7 +18,8 @@ typedef enum ml_stream {
   ML_STREAM_DROPOUT,
   ML_STREAM_AUGMENT,
   ML_STREAM_NOISE,
-  ML_STREAM_DIGITS       /* the synthetic digits */
+  ML_STREAM_DIGITS,      /* the synthetic digits */
+  ML_STREAM_MATH         /* math.random in a script */
 } ml_stream;
 
 typedef struct ml_rng {

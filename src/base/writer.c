@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,9 +41,21 @@ static struct {
   char name[PATH_MAX];
 } temporaries[MAX_TEMPORARIES];
 
+/* Threads between opening a temporary and remembering it; and whether the program is about to end, so that no further
+ * one may be opened. */
+static _Atomic int opening;
+static _Atomic bool closed;
+
+/* Whoever opens a file has its signals blocked, so a handler never waits for the thread that it interrupted. */
 void ml_writer_unlink_all(void) {
+  while (atomic_load(&opening) > 0) sched_yield();
   for (int i = 0; i < MAX_TEMPORARIES; i++)
     if (atomic_load(&temporaries[i].state) == IN_USE) unlink(temporaries[i].name);
+}
+
+void ml_writer_shut(void) {
+  atomic_store(&closed, true);
+  ml_writer_unlink_all();
 }
 
 /* A name that finds no slot is not removed by a signal, which is all that it loses. */
@@ -68,9 +81,15 @@ static int create(const char *name) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+  atomic_fetch_add(&opening, 1);
+  int fd = -1;
+  if (atomic_load(&closed)) errno = ECANCELED;
+  else fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
   if (fd >= 0) remember(name);
+  int reason = errno;
+  atomic_fetch_sub(&opening, 1);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = reason;
   return fd;
 }
 

@@ -131,6 +131,13 @@ ml_tensor *l_parameter(lua_State *L, int list, lua_Integer i);
 ml_rng l_dropout_rng(void);
 ml_rng l_noise_rng(void);
 void l_dropout_clock(uint32_t epoch, uint32_t step);
+uint32_t l_run_seed(void);
+/* Where math.random is in its stream (l_math.c): the seed, and how many numbers were drawn. */
+typedef struct l_math_place {
+  uint64_t seed, draws;
+} l_math_place;
+l_math_place *l_math_state(void);
+void l_replace_random(lua_State *L);
 
 /* ---- system (l_sys.c) ---- */
 void l_install_signals(void);
@@ -168,6 +175,7 @@ int luaopen_mnistlua_core(lua_State *L);
 #define L_TENSOR "mnistlua.Tensor"
 #define L_DATASET "mnistlua.Dataset"
 #define L_LOADER "mnistlua.Loader"
+#define L_SAVE "mnistlua.Save"
 
 ml_dataset *l_dataset(lua_State *L, int index);             /* l_dataset.c */
 

@@ -1,10 +1,13 @@
-/* safetensors files as Lua lists. Entries are {name, tensor} in the order of the file. */
+/* safetensors files as Lua lists. Entries are {name, tensor} in the order of the file. Also the Save type: a file that is
+ * being written in the background. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "bind/bind.h"
 #include "io/safetensors.h"
+#include "io/save.h"
+#include "io/seal.h"
 
 static void release_archive(void *content) { ml_archive_clear(content); }
 
@@ -85,16 +88,23 @@ static void read_metadata(lua_State *L, ml_archive *archive) {
   qsort(archive->metadata, (size_t)count, sizeof *archive->metadata, by_key);   /* a table's order is left to chance */
 }
 
-/* safetensors_write(path, list [, metadata]) -> true */
-static int l_safetensors_write(lua_State *L) {
-  ml_error err;
-  lua_settop(L, 3);
-  const char *path = l_text(L, 1, NULL);
+/* Arguments path, list and metadata, as an archive that is pushed. */
+static ml_archive *read_arguments(lua_State *L) {
+  l_text(L, 1, NULL);
   l_table(L, 2, NULL);
   if (!lua_isnil(L, 3)) l_table(L, 3, NULL);
   ml_archive *archive = l_guarded(L, sizeof *archive, release_lists);
   read_entries(L, archive);
   read_metadata(L, archive);
+  return archive;
+}
+
+/* safetensors_write(path, list [, metadata]) -> true */
+static int l_safetensors_write(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 3);
+  ml_archive *archive = read_arguments(L);
+  const char *path = lua_tostring(L, 1);
   ml_status status = ml_safetensors_write(path, archive, &err);
   l_release(L, 4);
   if (status != ML_OK) return l_fail(L, &err);
@@ -102,9 +112,71 @@ static int l_safetensors_write(lua_State *L) {
   return 1;
 }
 
+/* ---- the Save type ---- */
+
+static ml_save *check_save(lua_State *L, int index) {
+  ml_save **box = luaL_testudata(L, index, L_SAVE);
+  if (!box) l_bad(L, index, NULL, "a Save");
+  if (!*box) l_raise(L, "this Save has been waited for");
+  return *box;
+}
+
+/* A program that ends waits for what it has begun to save. */
+static int save_gc(lua_State *L) {
+  ml_save **box = luaL_testudata(L, 1, L_SAVE);
+  if (!box || !*box) return 0;
+  ml_save *save = *box;
+  *box = NULL;
+  ml_save_end(save, NULL);
+  return 0;
+}
+
+/* save_begin(path, list, metadata) -> Save. The metadata has a place for the seal. */
+static int l_save_begin(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 3);
+  ml_save **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, L_SAVE);
+  ml_archive *archive = read_arguments(L);   /* path list metadata box archive */
+  *box = ml_save_begin(lua_tostring(L, 1), archive, &err);
+  l_release(L, 5);
+  if (!*box) return l_fail(L, &err);
+  lua_settop(L, 4);
+  return 1;
+}
+
+static int l_save_done(lua_State *L) {
+  lua_pushboolean(L, ml_save_done(check_save(L, 1)));
+  return 1;
+}
+
+/* save:wait() -> true; once only */
+static int l_save_wait(lua_State *L) {
+  ml_error err;
+  ml_save *save = check_save(L, 1);
+  *(ml_save **)lua_touserdata(L, 1) = NULL;
+  if (ml_save_end(save, &err) != ML_OK) return l_fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* check_seal(path) -> true */
+static int l_check_seal(lua_State *L) {
+  ml_error err;
+  if (ml_seal_check_file(l_text(L, 1, NULL), &err) != ML_OK) return l_fail(L, &err);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 void l_open_io(lua_State *L) {
   const luaL_Reg functions[] = {
-    { "safetensors_read", l_safetensors_read }, { "safetensors_write", l_safetensors_write }, { NULL, NULL },
+    { "safetensors_read", l_safetensors_read }, { "safetensors_write", l_safetensors_write },
+    { "save_begin", l_save_begin },             { "check_seal", l_check_seal },
+    { NULL, NULL },
   };
+  const luaL_Reg meta[] = { { "__gc", save_gc }, { NULL, NULL } };
+  const luaL_Reg methods[] = { { "done", l_save_done }, { "wait", l_save_wait }, { NULL, NULL } };
+  l_new_type(L, L_SAVE, "Save", meta, methods);
   l_add(L, L_CORE, functions);
 }

@@ -37,18 +37,26 @@ static int l_manual_seed(lua_State *L) {
   return 0;
 }
 
+uint32_t l_run_seed(void) { return seed; }
+
 /* random_state() -> what a checkpoint keeps of the script's streams; random_state(state) restores it. */
 static int l_random_state(lua_State *L) {
-  static const char *const names[] = { "seed", "script", "init", NULL };
-  uint32_t *const values[] = { &seed, &script_draws, &init_draws };
-  uint32_t given[3];
-  bool set = !lua_isnoneornil(L, 1);
-  l_options(L, 1, names);
-  for (int i = 0; set && names[i]; i++) given[i] = l_seed(L, l_option(L, 1, names[i]), names[i]);
-  for (int i = 0; set && names[i]; i++) *values[i] = given[i];
-  lua_createtable(L, 0, 3);
+  static const char *const names[] = { "seed", "script", "init", "math_seed", "math_draws", NULL };
+  l_math_place *math = l_math_state();
+  if (!lua_isnoneornil(L, 1)) {
+    uint32_t given[3];
+    l_math_place place;
+    l_options(L, 1, names);
+    for (int i = 0; i < 3; i++) given[i] = l_seed(L, l_option(L, 1, names[i]), names[i]);
+    place.seed = (uint64_t)l_int(L, l_option(L, 1, names[3]), names[3], INT64_MIN, INT64_MAX);
+    place.draws = (uint64_t)l_int(L, l_option(L, 1, names[4]), names[4], 0, INT64_MAX);
+    seed = given[0], script_draws = given[1], init_draws = given[2];
+    *math = place;
+  }
+  const uint64_t values[] = { seed, script_draws, init_draws, math->seed, math->draws };
+  lua_createtable(L, 0, 5);
   for (int i = 0; names[i]; i++) {
-    lua_pushinteger(L, *values[i]);
+    lua_pushinteger(L, (lua_Integer)values[i]);
     lua_setfield(L, -2, names[i]);
   }
   return 1;

@@ -21,7 +21,7 @@ static volatile sig_atomic_t held, interrupts, last_signal;
 /* Whatever runs, C or Lua, may be in the middle of something: only what is async-signal-safe happens here. */
 static void on_signal(int number) {
   if (!held || interrupts > 0) {
-    ml_writer_unlink_all();
+    ml_writer_shut();
     _exit(128 + number);
   }
   interrupts = interrupts + 1;

@@ -102,12 +102,22 @@ static int get_is_leaf(lua_State *L) {
   return 1;
 }
 
+/* nil drops the gradient; a tensor is copied. */
 static int set_grad(lua_State *L) {
-  ml_tensor *t = l_tensor(L, 1);
-  if (!lua_isnil(L, 3)) return l_bad(L, 3, "grad", "nil (a gradient can only be dropped)");
-  ml_tensor *grad = t->grad;
-  t->grad = NULL;
-  ml_tensor_unref(grad);
+  ml_error err;
+  ml_tensor *t = l_tensor(L, 1), *grad = NULL;
+  if (!lua_isnil(L, 3)) {
+    if (!luaL_testudata(L, 3, L_TENSOR)) return l_bad(L, 3, "grad", "nil or a Tensor");
+    const ml_tensor *given = l_tensor_named(L, 3, "grad");
+    if (t->node) return l_raise(L, "only a leaf can be given a gradient");
+    l_same_kind(L, t, given);
+    if (t->dtype != ML_F32) return l_raise(L, "only an f32 tensor has a gradient, this one is %s", ml_dtype_name(t->dtype));
+    grad = ml_tensor_clone(given, &err);
+    if (!grad) return l_fail(L, &err);
+  }
+  ml_tensor *before = t->grad;
+  t->grad = grad;
+  ml_tensor_unref(before);
   return 0;
 }
 

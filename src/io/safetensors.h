@@ -30,6 +30,9 @@ ml_status ml_safetensors_read(ml_archive *archive, const char *path, ml_error *e
 /* Writes at least one tensor, in the order given; names and keys are unique UTF-8. ML_MISUSE otherwise. */
 ml_status ml_safetensors_write(const char *path, const ml_archive *archive, ml_error *err);
 
+/* The bytes that ml_safetensors_write would write, in a block from ml_alloc. The message lacks a path. */
+ml_status ml_safetensors_image(uint8_t **image, size_t *size, const ml_archive *archive, ml_error *err);
+
 void ml_archive_clear(ml_archive *archive);   /* frees what ml_safetensors_read made */
 
 #endif

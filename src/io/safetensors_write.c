@@ -199,12 +199,43 @@ static ml_status write_file(const char *path, const st_text *header, const ml_ar
   return status;
 }
 
+/* Checks archive and makes its header. On failure *header is empty; the message lacks the path. */
+static ml_status make_header(st_text *header, const ml_archive *archive, ml_error *err) {
+  ml_status status = check_archive(archive, err);
+  if (status == ML_OK) status = build_header(header, archive, err);
+  if (status == ML_OK) return ML_OK;
+  ml_free(header->data);
+  *header = (st_text){0};
+  return status;
+}
+
 ml_status ml_safetensors_write(const char *path, const ml_archive *archive, ml_error *err) {
   st_text header = {0};
-  ml_status status = check_archive(archive, err);
-  if (status == ML_OK) status = build_header(&header, archive, err);
+  ml_status status = make_header(&header, archive, err);
   if (status != ML_OK) ml_error_prefix(err, "%s", path);
   if (status == ML_OK) status = write_file(path, &header, archive, err);
   ml_free(header.data);
   return status;
+}
+
+ml_status ml_safetensors_image(uint8_t **image, size_t *size, const ml_archive *archive, ml_error *err) {
+  st_text header = {0};
+  ml_status status = make_header(&header, archive, err);
+  if (status != ML_OK) return status;
+  uint64_t length = header.size;
+  *size = sizeof length + header.size;
+  for (int64_t i = 0; i < archive->tensor_count; i++) *size += ml_tensor_bytes(archive->tensors[i].tensor);
+  uint8_t *to = *image = ml_alloc(*size);
+  if (to) {
+    memcpy(to, &length, sizeof length);
+    memcpy(to + sizeof length, header.data, header.size);
+    to += sizeof length + header.size;
+    for (int64_t i = 0; i < archive->tensor_count; i++) {
+      const ml_tensor *t = archive->tensors[i].tensor;
+      if (ml_tensor_bytes(t) > 0) memcpy(to, t->data, ml_tensor_bytes(t));
+      to += ml_tensor_bytes(t);
+    }
+  }
+  ml_free(header.data);
+  return to ? ML_OK : ml_fail(err, ML_NOMEM, "not enough memory for a copy of %zu bytes", *size);
 }

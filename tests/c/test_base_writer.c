@@ -2,6 +2,8 @@
  * left. */
 #include "file_faults.h"
 
+#include <sys/wait.h>
+
 static void test_writes(void **state) {
   (void)state;
   enum { SIZE = 300000 };
@@ -185,6 +187,27 @@ static void test_unlink_all(void **state) {
   assert_int_equal(entries(folder), 1);
 }
 
+/* In a process of its own, because there is no way back. */
+static void test_shut(void **state) {
+  (void)state;
+  ml_writer *w;
+  put(in_folder("out"), "old");
+  pid_t child = fork();
+  if (child == 0) {
+    ml_error err;
+    if (ml_writer_open(&w, in_folder("out"), NULL) != ML_OK) _exit(1);
+    ml_writer_shut();
+    if (entries(folder) != 1) _exit(2);
+    if (ml_writer_open(&w, in_folder("out"), &err) != ML_IO) _exit(3);
+    _exit(strstr(err.message, "cannot create a file beside it") ? 0 : 4);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_content(in_folder("out"), "old", 3);
+  assert_int_equal(entries(folder), 1);
+}
+
 /* Three pieces are three write calls: the first waits in the buffer, the second is larger than it and goes out at once
  * after the first, the third goes out with the commit. */
 static ml_status save(ml_error *err) {
@@ -316,6 +339,7 @@ int main(void) {
     IN_A_FOLDER(test_links_stay),
     IN_A_FOLDER(test_links_that_are_refused),
     IN_A_FOLDER(test_unlink_all),
+    IN_A_FOLDER(test_shut),
     IN_A_FOLDER(test_write_faults_keep_the_old_file),
     IN_A_FOLDER(test_interrupted_and_short_calls_succeed),
     IN_A_FOLDER(test_folder_that_cannot_be_synced),
