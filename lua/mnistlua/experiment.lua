@@ -30,7 +30,7 @@ local spec = {
   shuffle = { type = "boolean", default = true }, drop_last = { type = "boolean", default = false },
   precision = precision.rule,
   augment = {}, views = {},
-  average = {}, clip = {}, momentum = {}, accumulate = whole(1),
+  average = {}, checkpoint = {}, clip = {}, momentum = {}, accumulate = whole(1),
   on = { type = "table" }, callbacks = { type = "table" }, metrics = { type = "table" }, expect = {},
 }
 
@@ -117,6 +117,8 @@ end
 ---   augment       ml.augment { ... }: how the training pictures are varied
 ---   views         ml.tta { ... }: at the end the test set is measured with these views, too ("test.views.acc")
 ---   eval_every    epochs between two evaluations (1)
+---   checkpoint    when the run's state is saved: a number of steps, a time such as "10m", "epoch" or "never", or
+---                 { every = , keep = 3, best = "val.acc" }; at the ends of epochs, at most every 30 s, if not given
 ---   precision     of matrix products: "f32", "bf16", "bf16x3", or "auto" (bf16 on AMX, else f32); f32 if it is not
 ---                 given, unless ml.precision was called before
 ---   loop          a training loop of one's own: function(run)

@@ -59,6 +59,15 @@ function m.begin(name)
   return set(name)
 end
 
+--- What a checkpoint keeps: the precision now, and those used since the run began.
+function m.state() return { now = core.precision(), used = table.move(used, 1, #used, 1, {}) } end
+
+--- Puts it back, in a run that has begun.
+function m.restore(state)
+  used = table.move(state.used, 1, #state.used, 1, {})
+  set(state.now)
+end
+
 --- What has been used since the run began: "bf16"; "bf16+f32" if a script changed it on the way.
 function m.used() return table.concat(used, "+") end
 

@@ -3,11 +3,14 @@
 --   file -> dataset -> loader (shuffle, normalise) -> batch -> model(x) -> loss -> loss:backward()
 --        -> optimizer:step(lr from schedule) -> metrics -> callbacks -> weights on disk -> result
 local averaging = require "mnistlua.train.averaging"
+local checkpoint = require "mnistlua.train.checkpoint"
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
+local failure = require "mnistlua.failure"
 local options = require "mnistlua.options"
 local params = require "mnistlua.params"
 local precision = require "mnistlua.precision"
+local restore = require "mnistlua.train.restore"
 local Run = require "mnistlua.train.run"
 
 local m = {}
@@ -84,7 +87,6 @@ local function saver(store, progress)
     local path, problem = store:save_weights(run.model, metadata(run))
     if not path then return nil, problem end
     last = core.clock()
-    run:emit("checkpoint", path)
     return path
   end
   local function after_epoch(run)
@@ -114,6 +116,8 @@ local function result_of(run, store, test, views)
   r.weights = store and store.saved and store.weights or nil
   r.status = run.interrupted and "interrupted" or "done"
   r.stopped = run.stopping ~= "done" and run.stopping or nil
+  r.forced = run.forced or nil
+  r.resume = run.cut_short and run.checkpoints and run.checkpoints.newest and store and store.resume or nil
   r.config, r.params = context.config, context.params and context.params.values
   return r
 end
@@ -136,20 +140,39 @@ local function begin(run)
   end })
 end
 
+-- Brings the run to where it was.
+local function go_on(run, resume, progress)
+  local notes, problem = restore.put(run, resume.checkpoint.tensors, resume.checkpoint.state, resume.adapt)
+  if not notes then
+    local path = core.escape(resume.checkpoint.path)
+    error(failure.new("usage", ("%s does not fit the experiment: %s"):format(path, problem)), 0)
+  end
+  run.forced = run.forced or resume.forced or false
+  if run.recorder and resume.continues then run.recorder:rewind(run.step) end
+  for _, note in ipairs(notes) do progress:message("mnistlua: warning: " .. note) end
+end
+
 --- Trains what m.prepare made ready. given: progress (a display), store (a run folder, or nil), deadline (on
---- core.clock, or nil). Returns the result: a flat table of metrics and facts, and what could not be saved, or nil.
+--- core.clock, or nil), checkpoints (what checkpoint.new takes, or nil), resume ({ checkpoint, adapt, forced,
+--- continues }, or nil). Returns the result: a flat table of metrics and facts, and what could not be saved, or nil.
 function m.train(run, given)
   local _ <close> = begin(run)
   local save_after_epoch, save = saver(given.store, given.progress)
   run:attach(given.progress, given.deadline, save_after_epoch)
   if given.store and given.store.recorder then given.store.recorder:attach(run) end
+  if given.checkpoints then run.checkpoints = checkpoint.new(run, given.checkpoints) end
   run:emit "start"
+  if given.resume then go_on(run, given.resume, given.progress) end
   local loop = run.experiment.loop or m.loop
   loop(run)
   run:finish_early()
   averaging.settle(run)
   given.progress:clear()
   local _, problem = save(run)
+  if run.checkpoints then
+    local safe, why = run.checkpoints:wait()
+    if not safe then problem = problem or why end
+  end
   local test, views = run:final_test(), run:final_views()
   run:emit "finish"
   return result_of(run, given.store, test, views), problem

@@ -1,5 +1,6 @@
 -- Arguments that several commands share: how each is declared, read and put into effect, so that --threads means the
 -- same everywhere and a wrong value gets the same message.
+local checkpoint = require "mnistlua.train.checkpoint"
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
 local files = require "mnistlua.data.files"
@@ -18,6 +19,14 @@ function m.whole(name, low, high)
     if n and n >= low and n <= high then return n end
     return nil, ("%s: expected a whole number from %d to %d, got '%s'"):format(name, low, high, core.escape(text))
   end
+end
+
+--- When checkpoints are saved.
+local function every(text)
+  local parsed = checkpoint.read_every(text)
+  if parsed then return parsed end
+  return nil, ("--checkpoint-every: expected a number of steps, a time such as 10m, epoch or never, got '%s'"):format(
+    core.escape(text))
 end
 
 local units = { s = 1, m = 60, h = 3600, [""] = 1 }
@@ -82,6 +91,15 @@ local shared = {
   max_time = function(p)
     m.option(p, "--max-time", "stop after this time, e.g. 90s, 10m, 2h"):convert(m.duration "--max-time")
   end,
+  checkpoint_every = function(p)
+    m.option(p, "--checkpoint-every", "save the run's state every N steps, every 10m, every epoch, or never")
+      :argname("WHEN"):convert(every)
+  end,
+  force = function(p) p:flag("--force", "go on although the config or the data has changed; marks the run") end,
+  resume = function(p)
+    m.option(p, "--resume", "go on with a run from its newest checkpoint: last, a run's folder or a checkpoint's file")
+      :argname("RUN"):args "?"
+  end,
   assert = function(p)
     p:option("--assert", "a condition on the result, e.g. 'test.acc>=0.97'; missing it is exit code 3")
       :count("*"):convert(condition)
@@ -135,7 +153,12 @@ function m.apply(args)
       io.stderr:write(("mnistlua: warning: asked for %d threads, the system gave %d\n"):format(args.threads, got))
     end
   end
-  if args.precision then precision.use(args.precision) end
+  m.apply_seed_and_precision()
+end
+
+--- Puts the context's into effect.
+function m.apply_seed_and_precision()
+  if context.precision then precision.use(context.precision) end
   require("mnistlua").manual_seed(context.seed)
 end
 

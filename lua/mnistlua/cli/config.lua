@@ -18,20 +18,35 @@ end
 local function read(path)
   local text, problem = core.read_file(path, 1 << 24)
   if not text then options.usage(problem) end
+  return text
+end
+
+local function compile(path, text)
   if text:sub(1, 1) == "\27" then
     options.usage(("%s: this is compiled Lua; expected the script's text"):format(core.escape(path)))
   end
   context.config_text = text
   text = text:gsub("^\xef\xbb\xbf", ""):gsub("^#[^\n]*", "")
-  local chunk = load(without_tail_call(text), "@" .. path, "t")
+  local chunk, problem = load(without_tail_call(text), "@" .. path, "t")
   if not chunk then chunk, problem = load(text, "@" .. path, "t") end
   if not chunk then options.usage(core.escape(problem)) end
   return chunk
 end
 
-local function search_beside(path)
+--- Lets scripts require what lies beside a file.
+function m.search_beside(path)
   local folder = path:match "^(.*)/" or "."
   package.path = folder .. "/?.lua;" .. package.path
+end
+
+--- Takes a table of overrides, as context.overrides has them, for the parameters that have none yet.
+function m.default_overrides(overrides)
+  for _, key in ipairs(options.sorted_keys(overrides)) do
+    if not context.overrides[key] then
+      context.overrides[key] = overrides[key]
+      context.override_order[#context.override_order + 1] = key
+    end
+  end
 end
 
 --- Takes key=value words as overrides of the parameters that a config declares.
@@ -59,11 +74,12 @@ end
 outcome.endings[params.listing_done] = list_parameters
 
 --- Runs a config and returns its experiment, or nil if it is a script that returns nothing. With `listing` it ends
---- where the parameters are declared and lists them: returns nil and the exit code.
-function m.run(path, listing)
+--- where the parameters are declared and lists them: returns nil and the exit code. `text` takes the place of what the
+--- file holds now.
+function m.run(path, listing, text)
   context.config, context.listing = path, listing
-  local chunk = read(path)
-  search_beside(path)
+  local chunk = compile(path, text or read(path))
+  m.search_beside(path)
   local value = chunk()
   if listing then return nil, list_parameters() end
   if not context.params then params.check_overrides {} end

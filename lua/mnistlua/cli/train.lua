@@ -1,20 +1,21 @@
--- mnistlua CONFIG.lua: trains what the config describes; or runs it, or -e STATEMENT, as a script.
+-- mnistlua CONFIG.lua: trains what the config describes, or goes on with a run (--resume); or runs it, or -e STATEMENT,
+-- as a script.
 local arguments = require "mnistlua.cli.arguments"
 local config = require "mnistlua.cli.config"
 local core = require "mnistlua.core"
-local facts = require "mnistlua.train.facts"
-local failure = require "mnistlua.failure"
-local metrics = require "mnistlua.train.metrics"
+local facts = require "mnistlua.train.checkpoint_facts"
 local options = require "mnistlua.options"
 local outcome = require "mnistlua.cli.outcome"
+local resume = require "mnistlua.train.resume"
+local training = require "mnistlua.cli.training"
 
 local m = { about = "train what a config describes" }
 
 function m.options(parser)
   parser:argument("config", "the experiment to train"):args "?"
   parser:argument("parameters", "key=value: sets a parameter that the config declares with ml.params"):args "*"
-  arguments.add(parser, "seed", "threads", "precision", "data_dir", "data", "out", "max_time", "assert", "json",
-    "quiet")
+  arguments.add(parser, "seed", "threads", "precision", "data_dir", "data", "out", "max_time",
+    "checkpoint_every", "resume", "force", "assert", "json", "quiet")
   parser:flag("--no-progress", "one line per epoch, also on a terminal")
   arguments.option(parser, "-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config")
     :argname "STATEMENT"
@@ -22,39 +23,6 @@ end
 
 --- Whether --help is about the config's parameters.
 function m.own_help(args) return args.config ~= nil end
-
-local function new_progress(args)
-  local terminal = core.isatty(2) and not args.quiet and not args.no_progress
-  return require("mnistlua.train.progress").new { terminal = terminal, quiet = args.quiet }
-end
-
--- The conditions of the config, then those of the command line.
-local function conditions_of(experiment, args)
-  local list = table.move(experiment.conditions, 1, #experiment.conditions, 1, {})
-  return table.move(args.assert or {}, 1, #(args.assert or {}), #list + 1, list)
-end
-
-local function train(run, args)
-  local trainer = require "mnistlua.trainer"
-  local report = require "mnistlua.train.result"
-  local experiment = run.experiment
-  local store <close>, problem = require("mnistlua.train.store").create(args.out, facts.of(run))
-  if not store then
-    error(failure.new("runtime", ("the output folder %s cannot be used: %s"):format(args.out, problem)), 0)
-  end
-  local progress = new_progress(args)
-  if not args.quiet then report.opening(run, progress) end
-  local result, unsaved = trainer.train(run, {
-    progress = progress, store = store, deadline = args.max_time and core.clock() + args.max_time,
-  })
-  local saved, why = store:save_result(result)
-  report.show(result, run, args.json)
-  if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
-  local missed = metrics.missed(conditions_of(experiment, args), result)
-  for _, line in ipairs(missed) do io.stderr:write("mnistlua: missed: " .. line .. "\n") end
-  if run.interrupted then return 128 + run.interrupted end
-  return #missed > 0 and outcome.exit.missed or outcome.exit.done
-end
 
 local function run_statement(text)
   local ml = require "mnistlua"
@@ -66,24 +34,43 @@ local function run_statement(text)
   return outcome.exit.done
 end
 
---- Mistakes of the command line and the config end it before the first step, with the exit code for usage; from then on
---- what goes wrong is a failure at run time.
-function m.run(args)
-  if args.e and args.config then options.usage "give a config or -e STATEMENT, not both" end
-  if args.e then return run_statement(args.e) end
-  if not args.config then
-    options.usage "no config given: mnistlua CONFIG.lua (try configs/mlp512.lua; mnistlua --help lists the options)"
-  end
-  config.override(args.parameters)
+-- Goes on with a run; without a config with its own.
+local function resumed(args)
+  local named = args.resume[1] or args.resume
+  local source = resume.open(args.out, type(named) == "string" and named or "last")
+  resume.check_unfinished(source)
+  training.adopt(source, args)
+  local experiment = args.config and config.run(args.config) or not args.config and training.experiment_of(source)
+  if not experiment then options.usage(args.config .. ": --resume needs a config that returns an experiment") end
+  local run = require("mnistlua.trainer").prepare(experiment, { seed = require("mnistlua.context").seed })
+  source.forced = resume.compare(source, facts.of(run), args.force)
+  source.adapt, source.continues = source.forced, source.dir ~= nil
+  return outcome.guarded("runtime", args.traceback, training.train, run, args, source)
+end
+
+local function train(args)
   local experiment, code = config.run(args.config, args.help)
   if experiment then
     local run = require("mnistlua.trainer").prepare(experiment, { seed = args.seed or 0 })
-    return outcome.guarded("runtime", args.traceback, train, run, args)
+    return outcome.guarded("runtime", args.traceback, training.train, run, args)
   end
   if not code and #(args.assert or {}) > 0 then
     options.usage(args.config .. ": --assert needs a config that returns an experiment")
   end
   return code or outcome.exit.done
+end
+
+--- Mistakes of the command line and the config end it before the first step, with the exit code for usage; from then on
+--- what goes wrong is a failure at run time.
+function m.run(args)
+  if args.e and args.config then options.usage "give a config or -e STATEMENT, not both" end
+  if args.e then return run_statement(args.e) end
+  config.override(args.parameters)
+  if args.resume then return resumed(args) end
+  if not args.config then
+    options.usage "no config given: mnistlua CONFIG.lua (try configs/mlp512.lua; mnistlua --help lists the options)"
+  end
+  return train(args)
 end
 
 return m

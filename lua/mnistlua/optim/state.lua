@@ -1,6 +1,7 @@
 -- What an optimizer must keep to continue to the same bits: settings, step, and the state tensors by parameter name. A
 -- state is checked as a whole before anything is changed, because it may come from a file.
 local core = require "mnistlua.core"
+local kinds = require "mnistlua.optim.kinds"
 local options = require "mnistlua.options"
 local Group = require "mnistlua.optim.group"
 local settings = require "mnistlua.optim.settings"
@@ -78,6 +79,31 @@ function m.restore(groups, given)
     group:restore(values)
     for _, entry in ipairs(group:tensors()) do entry[2]:copy_(map[entry[1]]) end
   end
+end
+
+-- The settings `own` with what the kind carries from step to step as `saved` has it.
+local function with_memory(kind, own, saved)
+  local values = settings.copy(own)
+  for name in pairs(settings.begin_memory(own.kind or kind, {})) do values[name] = saved[name] end
+  return values
+end
+
+--- A state with the settings of the state `own` and the tensors and memory of the state `saved`: how an optimizer
+--- goes on whose settings were changed. Slots that these settings do not use are left out, new ones are as in `own`.
+function m.adapt(own, saved)
+  if type(saved) ~= "table" or saved.type ~= own.type or #saved.groups ~= #own.groups then return saved end
+  local state = settings.copy(saved)
+  state.settings, state.sam, state.groups, state.tensors = own.settings, own.sam, {}, {}
+  for i, group in ipairs(own.groups) do state.groups[i] = with_memory(own.type, group, saved.groups[i]) end
+  local map, known = by_name(saved.tensors), {}
+  for i, entry in ipairs(own.tensors) do
+    known[entry[1]] = true
+    state.tensors[i] = { entry[1], map[entry[1]] or entry[2] }
+  end
+  for _, entry in ipairs(saved.tensors) do          -- those of a memory that grows
+    if not known[entry[1]] and kinds[own.type].run then state.tensors[#state.tensors + 1] = entry end
+  end
+  return state
 end
 
 return m

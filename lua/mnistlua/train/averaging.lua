@@ -10,7 +10,9 @@ local some_batches = 10
 
 --- What a run keeps for this: how deep evaluations are nested, whether other weights are in place, and the statistics
 --- that were measured at a step.
-function m.new() return { depth = 0, active = false, buffers = false, kept = false, measured = false, step = -1 } end
+function m.new()
+  return { depth = 0, active = false, buffers = false, kept = false, measured = false, step = -1, full = false }
+end
 
 local function buffers_of(model)
   local list = {}
@@ -45,9 +47,10 @@ end
 local function refresh_statistics(run)
   local a = run.averaging
   if #a.buffers == 0 or run.average and not run.average.recompute_bn then return end
-  if a.step ~= run.step then
+  local full = run.stopping and true or false
+  if a.step ~= run.step or a.full ~= full then
     measure(run)
-    a.measured, a.step = copies(a.buffers), run.step
+    a.measured, a.step, a.full = copies(a.buffers), run.step, full
   end
   copy_back(a.buffers, a.measured)
 end

@@ -1,8 +1,9 @@
 -- The trainer's events: a closed list, so that a misspelt one fails before the first step.
 --
--- A callback is a function `f(run)` for one event (`on = { epoch_end = f }`), a function `f(run, event)` that hears all
--- of them, or a table with a method per event and whatever state it likes (`callbacks = { {best = 0, epoch_end =
--- function(self, run) ... end} }`).
+-- A callback is a function `f(run)` for one event (`on = { epoch_end = f }`), a function `f(run, event)` that hears
+-- all of them, or a table with a method per event and whatever state it likes (`callbacks = { {best = 0, epoch_end =
+-- function(self, run) ... end} }`). Checkpoints keep a table's fields of plain data, or what its method state()
+-- returns; load_state(data) then takes that back (callback_state.lua).
 local options = require "mnistlua.options"
 
 local m = {}
@@ -16,18 +17,30 @@ local function check_name(what, name)
   options.check_key(what, name, m.names, "event")
 end
 
+-- Methods of a callback table that are no events.
+local state_methods = { state = true, load_state = true }
+
+local function check_state(callback, position)
+  for name, other in pairs { state = "load_state", load_state = "state" } do
+    if type(callback[name]) == "function" and type(callback[other]) ~= "function" then
+      options.fail(("callback %d has the method %s and no %s; they go together"):format(position, name, other))
+    end
+  end
+end
+
 local function add(listeners, event, listener)
   listeners[event][#listeners[event] + 1] = listener
 end
 
 local function add_table(listeners, callback, position)
+  check_state(callback, position)
   local heard = false
   local keys = {}
   for key in pairs(callback) do keys[#keys + 1] = tostring(key) end
   table.sort(keys)
   for _, key in ipairs(keys) do
     local method = callback[key]
-    if type(method) == "function" then
+    if type(method) == "function" and not state_methods[key] then
       check_name("callback " .. position, key)
       add(listeners, key, function(run, ...) return method(callback, run, ...) end)
       heard = true

@@ -7,8 +7,8 @@ local progress = require "mnistlua.train.progress"
 
 local m = {}
 
---- Says on stderr what is about to be trained.
-function m.opening(run, display)
+--- Says on stderr what is about to be trained, and from which checkpoint (a source of resume.lua, or nil) it goes on.
+function m.opening(run, display, source)
   local experiment = run.experiment
   for _, note in ipairs(context.notes) do display:message(core.escape(note)) end
   if context.stood_in then
@@ -18,6 +18,7 @@ function m.opening(run, display)
   display:message(("%s: %s parameters, on %s (%d threads, %s%s)"):format(core.escape(experiment.name),
     progress.thousands(experiment.model:num_parameters()), core.escape(tostring(experiment.data)), core.threads(),
     core.isa(), run.precision ~= "f32" and ", " .. run.precision or ""))
+  if source then display:message(("goes on from %s"):format(core.escape(source.checkpoint.path))) end
 end
 
 local function line(label, fmt, ...)
@@ -58,6 +59,7 @@ function m.show(result, run, as_json)
     progress.thousands(result.images_per_s), result.stopped and "; " .. core.escape(result.stopped) or "")
   line("data", "%s", core.escape(tostring(run.data)))
   if result.weights then line("weights", "%s", core.escape(result.weights)) end
+  if result.resume then line("resume", "%s", core.escape(result.resume)) end
 end
 
 return m

@@ -13,8 +13,9 @@ local update = require "mnistlua.train.update"
 local Run = {}
 
 -- Read with run.x: step and epoch count from 1, progress runs from 0 to 1 over the whole run, epoch_progress over the
--- epoch; model, loss, optimizer, data, metrics; total_steps, steps_per_epoch, epochs. A run has all its fields (false
--- stands for none) and methods itself; any other name is a mistake.
+-- epoch; model, loss, optimizer, data, metrics; total_steps, steps_per_epoch, epochs; state, a table for what a loop of
+-- one's own remembers, which checkpoints keep. A run has all its fields (false stands for none) and methods itself; any
+-- other name is a mistake.
 local strict = { __index = function(self, key)
   options.fail(("run has no field or method '%s'%s"):format(tostring(key), options.hint(key, self:names())))
 end }
@@ -34,6 +35,7 @@ function Run.new(experiment, given)
     stopping = false, interrupted = false, diverged = false,
     finished = false, working = false, batch_x = false, tested = false, schedule_info = {},
     average = e.average or false, averaging = averaging.new(), window = false,
+    checkpoints = false, go_on_at = false, first_step = 0, best = false, forced = false, cut_short = false, state = {},
     needs_closure = e.optimizer and e.optimizer.needs_closure or false,
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
   }
@@ -86,8 +88,9 @@ function Run:seconds() return core.clock() - self.started end
 
 --- An estimate of the seconds left, or nil in the first steps.
 function Run:seconds_left()
-  if self.step < 3 then return nil end
-  return self:seconds() / self.step * (self.total_steps - self.step)
+  local done = self.step - self.first_step
+  if done < 3 then return nil end
+  return self:seconds() / done * (self.total_steps - self.step)
 end
 
 -- Sets how strongly the batch of this step (0 is the first) is augmented, which the loader begins one step ahead.
@@ -150,48 +153,80 @@ function Run:end_step()
   if self.recorder then self.recorder:step(self) end
   self.progress_display:step(self)
   if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
-  self:check_stop()
+  local asked = self:asked_to_stop()
+  if self.checkpoints then self.checkpoints:after_step(self, asked) end      -- the state without a trace of the stop
+  if asked then self:stop_as_asked() end
 end
 
--- Signals and the time limit, once a step.
-function Run:check_stop()
+--- Asks for a checkpoint at the end of this step, whatever else says when there is one.
+function Run:request_checkpoint()
+  if self.checkpoints then self.checkpoints:request() end
+end
+
+-- Whether a signal or the time limit is to end the run now, once a step.
+function Run:asked_to_stop()
+  if self.interrupted then return false end
+  return core.interrupts() > 0 or self.deadline and not self.stopping and core.clock() >= self.deadline
+end
+
+function Run:stop_as_asked()
   local count, signal = core.interrupts()
-  if count > 0 and not self.interrupted then
+  if count > 0 then
     self.interrupted = signal
     self.stopping = "interrupted"
     self:emit "interrupt"
-  elseif self.deadline and core.clock() >= self.deadline and not self.stopping then
+  else
     self.stopping = "time limit reached (--max-time)"
   end
+  self.cut_short = true
 end
 
+-- The part that is evaluated after epochs, or nil.
+function Run:watched_part() return rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test" end
+
 function Run:end_epoch()
-  local due = self.epoch % self.experiment.eval_every == 0 or self.stopping
+  if self.cut_short then return self:leave_epoch() end
+  local due, part = self.epoch % self.experiment.eval_every == 0 or self.stopping, self:watched_part()
   if self.average then self.average:after_epoch(self) end
-  local part = rawget(self.data, "val") and "val" or rawget(self.data, "test") and "test"
-  if due and part and not self.interrupted then
+  if due and part then
     self:check_loss(self:evaluate_part(part).loss)
   elseif part then
     self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = nil, nil    -- those of an earlier epoch
   end
   if due then
-    if not self.interrupted then sched.observe(self.experiment.schedule, self.metrics) end
+    sched.observe(self.experiment.schedule, self.metrics)
     self.progress_display:epoch(self)
   end
   self:emit "epoch_end"
   if self.recorder then self.recorder:epoch(self) end
+  if self.checkpoints then self.checkpoints:after_epoch(self) end
   if self.on_epoch and due then self.on_epoch(self) end
 end
 
-local function next_batch(self)
-  if self.finished then return nil end
-  if self.in_step then self:end_step() end
-  if self.epoch == 0 then self:begin_epoch() end
-  if not self.stopping then
-    local x, y = self:begin_step()
-    if x then return x, y end
+-- In place of an epoch's end where the run is cut short: the epoch is not over, it goes on when the run is resumed.
+function Run:leave_epoch()
+  local part = self:watched_part()
+  if self.average then self.average:after_epoch(self) end
+  if part and not self.interrupted then
+    self:evaluate_part(part)
+  elseif part then
+    self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = nil, nil
   end
-  self:end_epoch()
+  self.progress_display:epoch(self)
+end
+
+-- Puts the loader where the run goes on, whose counters restore.lua has set: at "step" in an epoch, at "epoch" after
+-- one.
+function Run:go_on(at)
+  self.go_on_at, self.first_step = at, self.step
+  self.progress, self.epoch_progress = self.step / self.total_steps, self.step_in_epoch / self.steps_per_epoch
+  if at == "epoch" then return end
+  follow_strength(self, self.step)
+  self.loader:start(self.epoch, self.step_in_epoch + 1)
+end
+
+local function after_epoch(self)
+  self.go_on_at = false
   if self.stopping then
     core.step_end()
     self.finished = true
@@ -199,6 +234,19 @@ local function next_batch(self)
   end
   self:begin_epoch()
   return self:begin_step()
+end
+
+local function next_batch(self)
+  if self.finished then return nil end
+  if self.in_step then self:end_step() end
+  if self.epoch == 0 then self:begin_epoch() end
+  if self.go_on_at == "epoch" then return after_epoch(self) end
+  if not self.stopping then
+    local x, y = self:begin_step()
+    if x then return x, y end
+  end
+  self:end_epoch()
+  return after_epoch(self)
 end
 
 function Run:next_batch()
@@ -212,9 +260,12 @@ end
 -- After a loop: if it was left with `break`, closes the step and the epoch that were under way.
 function Run:finish_early()
   if self.finished then return end
-  if self.in_step then self:end_step() end
+  if self.in_step then
+    self.stopping = self.stopping or "the loop ended"
+    self:end_step()
+  end
   if not self.stopping or self.stopping == "done" then self:stop "the loop ended" end
-  if self.epoch > 0 then self:end_epoch() end
+  if self.epoch > 0 and self.go_on_at ~= "epoch" then self:end_epoch() end
   core.step_end()
 end
 

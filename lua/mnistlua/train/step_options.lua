@@ -1,6 +1,7 @@
 -- What an experiment says about its steps besides model, loss and optimizer: clipping, accumulation, averages of the
 -- weights, a schedule for the momentum. Called by ml.experiment; what they do is in update.lua and averaging.lua.
 local average = require "mnistlua.optim.average"
+local checkpoint = require "mnistlua.train.checkpoint"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local sched = require "mnistlua.sched"
@@ -27,20 +28,22 @@ local function check_clip(o)
   end
 end
 
--- A schedule that follows a metric needs one that is measured after epochs.
-local function check_followed(o, name)
-  metrics.check_name("ml.experiment: schedule", name, o.metrics)
+-- What follows a metric (a schedule, the best checkpoint) needs one that is measured after epochs.
+local function check_followed(o, what, name)
+  metrics.check_name("ml.experiment: " .. what, name, o.metrics)
   local part = name:match "^(%a+)%."
   if (part == "val" or part == "test") and not rawget(o.data, part) then
-    fail("schedule: it follows %s, but the data has no %s part", name, part)
+    fail("%s: it follows %s, but the data has no %s part", what, name, part)
   elseif part == "test" and rawget(o.data, "val") then
-    fail("schedule: it follows %s, which is measured at the end only; follow val%s", name, name:match "%..*")
+    fail("%s: it follows %s, which is measured at the end only; follow val%s", what, name, name:match "%..*")
   end
 end
 
 --- Checks them.
 function m.check(o)
-  for _, name in ipairs(sched.followed(o.schedule)) do check_followed(o, name) end
+  for _, name in ipairs(sched.followed(o.schedule)) do check_followed(o, "schedule", name) end
+  o.checkpoint = checkpoint.check(o.checkpoint)
+  if o.checkpoint.best then check_followed(o, "checkpoint: best", o.checkpoint.best) end
   local closure = o.optimizer and o.optimizer.needs_closure
   if o.clip ~= nil then check_clip(o) end
   if o.accumulate > 1 and o.loop then fail "accumulate: a loop of one's own adds gradients up itself" end
