@@ -145,7 +145,7 @@ local function go_on(run, resume, progress)
   local notes, problem = restore.put(run, resume.checkpoint.tensors, resume.checkpoint.state, resume.adapt)
   if not notes then
     local path = core.escape(resume.checkpoint.path)
-    error(failure.new("usage", ("%s does not fit the experiment: %s"):format(path, problem)), 0)
+    error(failure.new("runtime", ("%s cannot be used: %s"):format(path, problem)), 0)
   end
   run.forced = run.forced or resume.forced or false
   if run.recorder and resume.continues then run.recorder:rewind(run.step) end

@@ -193,7 +193,7 @@ function TestRecorder:testABusyDatabase()
         other:exec "BEGIN IMMEDIATE"
       end
     end,
-    checkpoint = function() other:exec "COMMIT" end,
+    finish = function() other:exec "COMMIT" end,
   } }
   other:close()
   lu.assertEquals(said, {})

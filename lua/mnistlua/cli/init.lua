@@ -14,6 +14,7 @@ local commands = {
   bench = "mnistlua.cli.bench",
   compare = "mnistlua.cli.compare",
   doctor = "mnistlua.cli.doctor",
+  fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   runs = "mnistlua.cli.runs",
   train = "mnistlua.cli.train",
@@ -21,7 +22,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "eval", "explain", "export", "fork", "predict", "repl", "replay", "report",
+  "check", "eval", "explain", "export", "predict", "repl", "replay", "report",
   "serve", "show", "sweep",
 }
 

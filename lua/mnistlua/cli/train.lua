@@ -2,6 +2,7 @@
 -- as a script.
 local arguments = require "mnistlua.cli.arguments"
 local config = require "mnistlua.cli.config"
+local context = require "mnistlua.context"
 local core = require "mnistlua.core"
 local facts = require "mnistlua.train.checkpoint_facts"
 local options = require "mnistlua.options"
@@ -34,15 +35,37 @@ local function run_statement(text)
   return outcome.exit.done
 end
 
+local function is_parameter(text) return text ~= nil and text:find "^[%a_][%w_]*=" ~= nil and not core.exists(text) end
+
+-- The RUN of --resume: last if none was given. The word after it may have been meant as a parameter or the config, and
+-- the first word without a config as a parameter.
+local function run_to_resume(args)
+  if is_parameter(args.config) then
+    table.insert(args.parameters, 1, args.config)
+    args.config = nil
+  end
+  local text = type(args.resume) == "table" and args.resume[1] or args.resume
+  if type(text) ~= "string" then return "last" end
+  if is_parameter(text) then
+    table.insert(args.parameters, 1, text)
+    return "last"
+  elseif text:find "%.lua$" and not args.config then
+    args.config = text
+    return "last"
+  end
+  return text
+end
+
 -- Goes on with a run; without a config with its own.
 local function resumed(args)
-  local named = args.resume[1] or args.resume
-  local source = resume.open(args.out, type(named) == "string" and named or "last")
+  local text = run_to_resume(args)
+  config.override(args.parameters)
+  local source = resume.open(args.out, text)
   resume.check_unfinished(source)
   training.adopt(source, args)
   local experiment = args.config and config.run(args.config) or not args.config and training.experiment_of(source)
-  if not experiment then options.usage(args.config .. ": --resume needs a config that returns an experiment") end
-  local run = require("mnistlua.trainer").prepare(experiment, { seed = require("mnistlua.context").seed })
+  if not experiment then options.usage "--resume: the config returns no experiment" end
+  local run = require("mnistlua.trainer").prepare(experiment, { seed = context.seed })
   source.forced = resume.compare(source, facts.of(run), args.force)
   source.adapt, source.continues = source.forced, source.dir ~= nil
   return outcome.guarded("runtime", args.traceback, training.train, run, args, source)
@@ -65,8 +88,8 @@ end
 function m.run(args)
   if args.e and args.config then options.usage "give a config or -e STATEMENT, not both" end
   if args.e then return run_statement(args.e) end
-  config.override(args.parameters)
   if args.resume then return resumed(args) end
+  config.override(args.parameters)
   if not args.config then
     options.usage "no config given: mnistlua CONFIG.lua (try configs/mlp512.lua; mnistlua --help lists the options)"
   end

@@ -11,6 +11,7 @@ local metrics = require "mnistlua.train.metrics"
 local outcome = require "mnistlua.cli.outcome"
 local pack = require "mnistlua.train.pack"
 local resume = require "mnistlua.train.resume"
+local restore = require "mnistlua.train.restore"
 local run_facts = require "mnistlua.train.facts"
 
 local m = {}
@@ -35,7 +36,10 @@ function m.experiment_of(source)
   config.default_overrides(before.overrides)
   local path = resume.config_path(source)
   if path then config.search_beside(path) end          -- for what it requires from there
-  return config.run(source.dir and source.dir .. "/config.lua" or source.checkpoint.path, nil, before.config)
+  local here = source.dir and source.dir .. "/config.lua" or source.checkpoint.path
+  local experiment = config.run(here, nil, before.config)
+  context.config = path or here
+  return experiment
 end
 
 -- ---- the run ----
@@ -63,6 +67,17 @@ local function open_store(run, args, source)
   else store, problem = stores.create(args.out, run_facts.of(run, parent_of(source))) end
   if not store then refuse_folder(source and source.continues and source.dir or args.out, problem) end
   return store
+end
+
+-- A run that goes on although its config has changed: the config's text is replaced, and what was saved after the
+-- checkpoint is of another course.
+local function mark_change(store, source)
+  if context.config_text then core.write_file(store.dir .. "/config.lua", context.config_text) end
+  local folder = file.folder(store.dir)
+  for _, step in ipairs(file.steps(folder)) do
+    local path = folder .. "/" .. file.name(step)
+    if step > source.step then os.rename(path, path .. ".old") end
+  end
 end
 
 -- Its folder of checkpoints, tried for writing.
@@ -102,12 +117,22 @@ local function exit_code(run, result, args)
   return #missed > 0 and outcome.exit.missed or outcome.exit.done
 end
 
+-- Before there is a folder of a run that cannot begin.
+local function check_fit(run, source)
+  local read = source.checkpoint
+  local ok, problem = restore.check(run, read.tensors, read.state, source.adapt)
+  if ok then return end
+  error(failure.new("usage", ("%s cannot be used: %s"):format(core.escape(read.path), problem)), 0)
+end
+
 --- Trains a prepared run and reports. Returns the exit code.
 function m.train(run, args, source)
   local report = require "mnistlua.train.result"
+  if source then check_fit(run, source) end
   local store <close> = open_store(run, args, source)
   local display = new_progress(args)
   store.resume = resume_command(store, args)
+  if source and source.forced and source.continues then mark_change(store, source) end
   if not args.quiet then report.opening(run, display, source) end
   local result, unsaved = require("mnistlua.trainer").train(run, {
     progress = display, store = store, deadline = args.max_time and core.clock() + args.max_time,

@@ -89,9 +89,9 @@ function encode(v, to, path, depth)
   if kind == "boolean" then return tostring(v) end
   if kind == "tensor" and to then return tensor_text(v, to, path) end
   if kind ~= "table" or getmetatable(v) ~= nil then
-    error { path = path, kind = kind == "table" and "object with a metatable" or kind }
+    error { path = path, kind = kind == "table" and "an object with a metatable" or "a " .. kind }
   end
-  if depth >= deepest then error { path = path, kind = "nested" } end
+  if depth >= deepest then error { path = path, kind = false } end
   local form = is_list(v) and list_text or is_object(v) and object_text or pairs_text
   return form(v, to, path, depth + 1)
 end
@@ -103,8 +103,8 @@ function m.text(value, name, tensors)
   local ok, result = pcall(encode, value, found, name, 0)
   if not ok then
     if type(result) ~= "table" then error(result, 0) end
-    return nil, result.kind == "nested" and name .. " nests too deep, or holds itself"
-      or ("%s is a %s; expected plain data or a tensor"):format(result.path, result.kind)
+    return nil, not result.kind and name .. " nests too deep, or holds itself"
+      or ("%s is %s; expected plain data or a tensor"):format(result.path, result.kind)
   end
   table.move(found, 1, #found, #tensors + 1, tensors)
   return result

@@ -150,16 +150,13 @@ local function put_gradients(run, tensors)
   for name, p in run.model:named_parameters() do p.grad = map[name] end
 end
 
--- Where epochs have another number of steps now, an epoch that is over is one all the same.
-local function put_position(run, s)
-  run.epoch, run.step, run.step_in_epoch = s.epoch, s.step, s.step_in_epoch
-  if s.steps_per_epoch == run.steps_per_epoch then return true end
-  if s.at ~= "epoch" then
-    return nil, ("it is of step %d, inside an epoch of %d steps, which has %d now; take one from the end of an epoch")
-      :format(s.step, s.steps_per_epoch, run.steps_per_epoch)
-  end
-  run.step, run.step_in_epoch = s.epoch * run.steps_per_epoch, run.steps_per_epoch
-  return true
+-- Where the run goes on: step and step_in_epoch, or nil and why it cannot. Where epochs have another number of steps
+-- now, an epoch that is over is one all the same.
+local function position(run, s)
+  if s.steps_per_epoch == run.steps_per_epoch then return s.step, s.step_in_epoch end
+  if s.at == "epoch" then return s.epoch * run.steps_per_epoch, run.steps_per_epoch end
+  return nil, ("it is of step %d, inside an epoch of %d steps, which has %d now; take one from the end of an epoch")
+    :format(s.step, s.steps_per_epoch, run.steps_per_epoch)
 end
 
 local function put_counters(run, s)
@@ -169,14 +166,6 @@ local function put_counters(run, s)
   run.window, run.best, run.tested = s.window or false, s.best or false, s.tested or false
   run.forced = run.forced or s.forced or false
   callback_state.refill(run.state, s.script)
-end
-
--- A run that has changed may go on where the other one had ended.
-local function put_stopping(run, s, adapt)
-  run.stopping = not adapt and s.stopping or false
-  if run.step >= run.total_steps then run.stopping = run.stopping or "done" end
-  if not adapt or not run.stopping then return true end
-  return nil, ("it is of step %d, and the run is to end at step %d"):format(run.step, run.total_steps)
 end
 
 -- ---- all of it ----
@@ -211,27 +200,44 @@ local function fitting(list, adapt)
   return fit, notes
 end
 
---- Puts a state (tensors: a list of { name, tensor }; text) back into a run, which then goes on from there. With
---- `adapt` the experiment may have changed: its own settings hold, and what does not fit begins anew. Returns a list
---- of notes on that; or nil and a message, with nothing changed but counters, if it does not fit.
-function m.put(run, tensors, text, adapt)
+local function plan_of(run, tensors, text, adapt)
   local s, problem = pack.value(text, by_name(tensors))
   if not is_state(s) then return nil, problem or "it is not the state of a run" end
-  local fit, notes = fitting(parts_of(run, tensors, s, adapt), adapt)
-  if not fit then return nil, notes end
-  local ok
-  ok, problem = put_position(run, s)
-  if ok then ok, problem = put_stopping(run, s, adapt) end
-  if not ok then return nil, problem end
-  for _, each in ipairs(fit) do each.load() end
+  local parts, notes = fitting(parts_of(run, tensors, s, adapt), adapt)
+  if not parts then return nil, notes end
+  local step, in_epoch = position(run, s)
+  if not step then return nil, in_epoch end
+  if adapt and step >= run.total_steps then
+    return nil, ("it is of step %d, and the run is to end at step %d; give it more epochs"):format(step,
+      run.total_steps)
+  end
+  return { s = s, parts = parts, notes = notes, step = step, step_in_epoch = in_epoch }
+end
+
+--- Whether a state fits a run, without changing anything: true, or nil and what does not. Arguments as m.put's.
+function m.check(run, tensors, text, adapt)
+  local plan, problem = plan_of(run, tensors, text, adapt)
+  return plan and true, problem
+end
+
+--- Puts a state (tensors: a list of { name, tensor }; text) back into a run, which then goes on from there. With
+--- `adapt` the experiment may have changed: its own settings hold, and what does not fit begins anew. Returns a list of
+--- notes on that; or nil and a message, with nothing changed, if it does not fit.
+function m.put(run, tensors, text, adapt)
+  local plan, problem = plan_of(run, tensors, text, adapt)
+  if not plan then return nil, problem end
+  local s = plan.s
+  for _, each in ipairs(plan.parts) do each.load() end
   if s.away and run.optimizer then run.optimizer:eval() end
+  run.epoch, run.step, run.step_in_epoch = s.epoch, plan.step, plan.step_in_epoch
+  run.stopping = not adapt and s.stopping or run.step >= run.total_steps and "done"
   put_gradients(run, tensors)
   put_counters(run, s)
   put_modes(run, s.modes)
   if adapt then s.random.seed = run.seed else precision.restore(s.precision) end
   core.random_state(s.random)
   run:go_on(s.at)
-  return notes
+  return plan.notes
 end
 
 return m

@@ -75,7 +75,8 @@ local function of_step(dir, step)
     found.dir = dir
     return found
   end
-  fail("%s has no checkpoint of step %d; it has those of %s", core.escape(dir), step, steps_text(file.steps(checkpoints)))
+  local there = steps_text(file.steps(checkpoints))
+  fail("%s has no checkpoint of step %d; those that it has: %s", core.escape(dir), step, there)
 end
 
 -- The step of the best checkpoint, as the newest one remembers it.
@@ -119,13 +120,18 @@ function m.check_unfinished(source)
     source.step or 0, core.escape(source.dir))
 end
 
+--- Warns where the machine or the program is another one.
+function m.warn_if_foreign(source, now)
+  local foreign = facts.foreign(source.checkpoint.facts, now)
+  if foreign then warn(foreign) end
+end
+
 --- Compares a run with what the checkpoint is of; now: its facts. Raises if it is another one now, unless `force`
 --- says to go on regardless. Returns whether something differs.
 function m.compare(source, now, force)
   local before = source.checkpoint.facts
   local differences = facts.differences(before, now)
-  local foreign = facts.foreign(before, now)
-  if foreign then warn(foreign) end
+  m.warn_if_foreign(source, now)
   if #differences == 0 then return false end
   local text = core.escape(table.concat(differences, "; "))
   if not force then
