@@ -122,7 +122,7 @@ end
 ---   precision     of matrix products: "f32", "bf16", "bf16x3", or "auto" (bf16 on AMX, else f32); f32 if it is not
 ---                 given, unless ml.precision was called before
 ---   loop          a training loop of one's own: function(run)
----   on            functions by event; callbacks: a list of functions and tables (mnistlua.train.events)
+---   on            functions by event; callbacks: a list of functions and tables (mnistlua.train.events, ml.callbacks)
 ---   metrics       further metrics to show: "grad_norm", or one's own, named "user...."
 ---   expect        conditions on the result, such as "test.acc>=0.97"; missing one is exit code 3
 function m.new(given)
@@ -131,6 +131,7 @@ function m.new(given)
   check_data(o)
   check_parts(o)
   check_augment(o)
+  events.check_experiment(o)
   step_options.check(o)
   check_sizes(o)
   check_metrics(o)

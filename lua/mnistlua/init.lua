@@ -8,6 +8,7 @@ local ml = {
   nn = require "mnistlua.nn",
   optim = require "mnistlua.optim",
   sched = require "mnistlua.sched",
+  callbacks = require "mnistlua.callbacks",
   data = require "mnistlua.data",
   params = require("mnistlua.params").declare,
   augment = require("mnistlua.data.augment").new,

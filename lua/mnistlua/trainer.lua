@@ -59,8 +59,8 @@ local function metadata(run)
   local entries = {
     format = "pt", ["mnistlua.version"] = core.version, ["mnistlua.experiment"] = run.experiment.name,
     ["mnistlua.data"] = tostring(run.data), ["mnistlua.seed"] = tostring(run.seed), ["mnistlua.isa"] = core.isa(),
-    ["mnistlua.step"] = tostring(run.step), ["mnistlua.precision"] = precision.used(),
-    ["mnistlua.config"] = context.config_text,
+    ["mnistlua.step"] = tostring(run.keeper and run.keeper:step() or run.step),
+    ["mnistlua.precision"] = precision.used(), ["mnistlua.config"] = context.config_text,
   }
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do
@@ -82,7 +82,7 @@ local function saver(store, progress)
   local last, warned = core.clock(), false
   local function save(run)
     if store.recorder then store.recorder:flush() end      -- no step that is saved may lack its metrics
-    local _ <close> = averaging.enter(run)
+    local _ <close> = averaging.enter_to_save(run)
     if not is_finite(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
     local path, problem = store:save_weights(run.model, metadata(run))
     if not path then return nil, problem end
@@ -152,6 +152,18 @@ local function go_on(run, resume, progress)
   for _, note in ipairs(notes) do progress:message("mnistlua: warning: " .. note) end
 end
 
+-- A run that fails leaves the weights behind that a callback keeps, if there are any.
+local function rescue(run, save)
+  return setmetatable({}, { __close = function(_, problem)
+    if problem == nil or not run.keeper or not run.keeper:has_weights() or run.averaging.depth > 0 then return end
+    local ok, saved, why = pcall(function()
+      averaging.settle(run)
+      return save(run)
+    end)
+    if not ok or why then run:print("mnistlua: warning: the best weights: " .. core.escape(tostring(why or saved))) end
+  end })
+end
+
 --- Trains what m.prepare made ready. given: progress (a display), store (a run folder, or nil), deadline (on
 --- core.clock, or nil), checkpoints (what checkpoint.new takes, or nil), resume ({ checkpoint, adapt, forced,
 --- continues }, or nil). Returns the result: a flat table of metrics and facts, and what could not be saved, or nil.
@@ -159,6 +171,8 @@ function m.train(run, given)
   local _ <close> = begin(run)
   local save_after_epoch, save = saver(given.store, given.progress)
   run:attach(given.progress, given.deadline, save_after_epoch)
+  run.dir = given.store and given.store.dir or false
+  local _ <close> = rescue(run, save)
   if given.store and given.store.recorder then given.store.recorder:attach(run) end
   if given.checkpoints then run.checkpoints = checkpoint.new(run, given.checkpoints) end
   run:emit "start"

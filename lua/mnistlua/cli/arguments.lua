@@ -3,6 +3,7 @@
 local checkpoint = require "mnistlua.train.checkpoint"
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
+local duration = require "mnistlua.duration"
 local files = require "mnistlua.data.files"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
@@ -29,13 +30,11 @@ local function every(text)
     core.escape(text))
 end
 
-local units = { s = 1, m = 60, h = 3600, [""] = 1 }
-
 --- A time such as 90s, 10m or 2h, in seconds.
 function m.duration(name)
   return function(text)
-    local amount, unit = text:match "^(%d+%.?%d*)([smh]?)$"
-    if amount and tonumber(amount) > 0 then return tonumber(amount) * units[unit] end
+    local seconds = duration.read(text)
+    if seconds then return seconds end
     return nil, ("%s: expected a time such as 90s, 10m or 2h, got '%s'"):format(name, core.escape(text))
   end
 end

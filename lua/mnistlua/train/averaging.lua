@@ -1,6 +1,7 @@
 -- The weights that a run evaluates and saves, where they are not those that it trains: the experiment's average (EMA,
--- SWA), or the mean that a schedule-free optimizer keeps. They are put in place for an evaluation and taken back after
--- it, to the bit; batch-norm statistics are measured anew for them. Called by Run and the trainer only.
+-- SWA), the mean that a schedule-free optimizer keeps, or for saving the best so far (callbacks.BestWeights). They
+-- are put in place for an evaluation and taken back after it, to the bit; batch-norm statistics are measured anew for
+-- them. Called by Run and the trainer only.
 local core = require "mnistlua.core"
 
 local m = {}
@@ -99,9 +100,31 @@ function m.enter(run)
   return setmetatable({ run = run }, guard_meta)
 end
 
---- At the end of a run: puts them in place for good.
+local kept_meta = { __close = function(guard)
+  copy_back(guard.tensors, guard.values)
+  guard.run.averaging.depth = 0
+end }
+
+local function has_kept(run) return run.keeper and run.keeper:has_weights() end
+
+--- The same for saving: puts in place what a callback keeps for the run's end (run.keeper), once it has any.
+function m.enter_to_save(run)
+  local a = run.averaging
+  if a.depth > 0 or not has_kept(run) then return m.enter(run) end
+  local tensors, recording = {}, core.recording(false)
+  for i, entry in ipairs(run.model:state_dict()) do tensors[i] = entry[2] end
+  local guard = setmetatable({ run = run, tensors = tensors, values = copies(tensors) }, kept_meta)
+  core.recording(recording)
+  a.depth = 1
+  run.keeper:fill(run.model)
+  return guard
+end
+
+--- At the end of a run: puts them in place for good, or what a callback keeps for that.
 function m.settle(run)
-  m.enter(run)
+  if not has_kept(run) then return m.enter(run) end
+  run.averaging.depth = run.averaging.depth + 1
+  run.keeper:put(run)
 end
 
 return m

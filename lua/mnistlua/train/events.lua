@@ -3,7 +3,8 @@
 -- A callback is a function `f(run)` for one event (`on = { epoch_end = f }`), a function `f(run, event)` that hears
 -- all of them, or a table with a method per event and whatever state it likes (`callbacks = { {best = 0, epoch_end =
 -- function(self, run) ... end} }`). Checkpoints keep a table's fields of plain data, or what its method state()
--- returns; load_state(data) then takes that back (callback_state.lua).
+-- returns; load_state(data) then takes that back (callback_state.lua). A
+-- class's (ml.callbacks) may have a method check_experiment(options) besides.
 local options = require "mnistlua.options"
 
 local m = {}
@@ -52,7 +53,7 @@ local function add_table(listeners, callback, position)
       heard = true
     end
   end
-  if not heard then
+  if not heard and type(callback.check_experiment) ~= "function" then
     options.fail(("callback %d has no method named after an event (%s)"):format(position, table.concat(m.names, " ")))
   end
 end
@@ -81,6 +82,13 @@ function m.listeners(on, callbacks)
   end
   for i, callback in ipairs(callbacks or {}) do add_callback(listeners, callback, i) end
   return listeners
+end
+
+--- Lets callbacks tell what does not fit the experiment's options, before there is a run.
+function m.check_experiment(o)
+  for _, callback in ipairs(o.callbacks or {}) do
+    if type(callback) == "table" and type(callback.check_experiment) == "function" then callback:check_experiment(o) end
+  end
 end
 
 --- Calls an event's listeners in order. The last value that is not nil is returned: `diverged` listens for "skip".

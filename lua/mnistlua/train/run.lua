@@ -34,7 +34,7 @@ function Run.new(experiment, given)
     metrics = board:view(), board = board, train_seconds = 0, images = 0, in_step = false,
     stopping = false, interrupted = false, diverged = false,
     finished = false, working = false, batch_x = false, tested = false, schedule_info = {},
-    average = e.average or false, averaging = averaging.new(), window = false,
+    average = e.average or false, averaging = averaging.new(), window = false, keeper = false, dir = false,
     checkpoints = false, go_on_at = false, first_step = 0, best = false, forced = false, cut_short = false, state = {},
     needs_closure = e.optimizer and e.optimizer.needs_closure or false,
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
@@ -176,7 +176,7 @@ function Run:stop_as_asked()
     self.stopping = "interrupted"
     self:emit "interrupt"
   else
-    self.stopping = "time limit reached (--max-time)"
+    self.stopping = "time limit reached"
   end
   self.cut_short = true
 end
