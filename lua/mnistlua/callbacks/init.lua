@@ -4,8 +4,10 @@ local options = require "mnistlua.options"
 
 return options.strict("callbacks", {
   BestWeights = require("mnistlua.callbacks.best_weights").new,
+  CSVLogger = require("mnistlua.callbacks.csv_logger").new,
   EarlyStopping = require("mnistlua.callbacks.early_stopping").new,
   EMA = require("mnistlua.callbacks.ema").new,
   StopOnTarget = require("mnistlua.callbacks.stop_on_target").new,
+  TensorBoard = require("mnistlua.callbacks.tensorboard").new,
   TimeLimit = require("mnistlua.callbacks.time_limit").new,
 })
