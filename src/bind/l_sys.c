@@ -59,12 +59,16 @@ static int l_interrupts(lua_State *L) {
 
 /* ---- time and terminal ---- */
 
-static int l_clock(lua_State *L) {
+static int push_seconds(lua_State *L, clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   lua_pushnumber(L, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
   return 1;
 }
+
+static int l_clock(lua_State *L) { return push_seconds(L, CLOCK_MONOTONIC); }
+
+static int l_wall_clock(lua_State *L) { return push_seconds(L, CLOCK_REALTIME); }
 
 static int l_isatty(lua_State *L) {
   lua_pushboolean(L, isatty((int)l_int(L, 1, NULL, 0, 1023)));
@@ -214,7 +218,7 @@ void l_open_sys(lua_State *L) {
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
     { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
-    { NULL, NULL },
+    { "wall_clock", l_wall_clock }, { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

@@ -17,8 +17,8 @@ end
 
 --- The CRC-32C of a text.
 function m.crc32c(text)
-  local c = 0xFFFFFFFF
-  for i = 1, #text do c = crc_of_byte[(c ~ text:byte(i)) & 255] ~ c >> 8 end
+  local c, of_byte, byte = 0xFFFFFFFF, crc_of_byte, string.byte
+  for i = 1, #text do c = of_byte[(c ~ byte(text, i)) & 255] ~ c >> 8 end
   return c ~ 0xFFFFFFFF
 end
 

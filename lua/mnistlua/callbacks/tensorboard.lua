@@ -28,12 +28,6 @@ local function folder_of(self, run)
   return dir and dir .. "/" .. run.dir:match "([^/]*)/*$" or run.dir
 end
 
--- Seconds since 1970, in parts of one, which only go forward.
-local function wall_clock()
-  local began = os.time() - core.clock()
-  return function() return began + core.clock() end
-end
-
 local function metrics_of_steps(run)
   local names = { "train.loss", "train.acc" }
   for _, each in ipairs(run.experiment.metrics or {}) do
@@ -43,8 +37,8 @@ local function metrics_of_steps(run)
 end
 
 function TensorBoard:begin(run)
-  self.names, self.now = metrics_of_steps(run), wall_clock()
-  local began = self.now()
+  self.names = metrics_of_steps(run)
+  local began = core.wall_clock()
   self.file = log_file.new(self, folder_of(self, run) .. "/" .. name, {
     header = function() return event_file.version(began) end, whole = event_file.whole,
   })
@@ -75,7 +69,7 @@ local function add_part(run, part, list)
 end
 
 local function write(self, run, list)
-  if #list > 0 then self.file:append(run, event_file.scalars(self.now(), run.step, list)) end
+  if #list > 0 then self.file:append(run, event_file.scalars(core.wall_clock(), run.step, list)) end
 end
 
 -- ---- events ----
