@@ -144,6 +144,13 @@ add("early stopping", function()
     if c.bad == 3 then run:stop "enough" end
   end } } }
 end)
+add("callbacks of the library", function()
+  local cb = ml.callbacks
+  return { epochs = 6, model = mlp(nn.BatchNorm1d()), callbacks = {
+    cb.EMA { decay = 0.5 }, cb.EarlyStopping { "val.loss", min_delta = 0.7, patience = 2 }, cb.BestWeights {},
+    cb.StopOnTarget "val.acc>1", cb.TimeLimit "1h", cb.Checkpoint { every = 4 },
+  } }
+end)
 add("layers that thaw", function()
   return { on = {
     start = function(run) run.model[2]:requires_grad_(false) end,

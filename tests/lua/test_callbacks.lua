@@ -220,6 +220,15 @@ function TestCallbacks:testEMAIsTheExperimentsAverage()
     { average = optim.EMA {}, callbacks = { cb.EMA {} } })
 end
 
+function TestCallbacks:testCheckpointIsTheExperimentsOption()
+  local experiment = aid.experiment { callbacks = { cb.Checkpoint { every = "10m", keep = 2 } } }
+  lu.assertEquals(experiment.checkpoint, aid.experiment({ checkpoint = { every = "10m", keep = 2 } }).checkpoint)
+  lu.assertEquals(experiment.checkpoint.every.seconds, 600)
+  lu.assertErrorMsgContains("says already when there are checkpoints", aid.experiment,
+    { checkpoint = 5, callbacks = { cb.Checkpoint {} } })
+  lu.assertErrorMsgContains("every is 'soon'", cb.Checkpoint, { every = "soon" })
+end
+
 -- ---- bad input ----
 
 local function given(make, changes)

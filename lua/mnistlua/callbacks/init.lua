@@ -4,6 +4,7 @@ local options = require "mnistlua.options"
 
 return options.strict("callbacks", {
   BestWeights = require("mnistlua.callbacks.best_weights").new,
+  Checkpoint = require("mnistlua.callbacks.checkpoint").new,
   CSVLogger = require("mnistlua.callbacks.csv_logger").new,
   EarlyStopping = require("mnistlua.callbacks.early_stopping").new,
   EMA = require("mnistlua.callbacks.ema").new,
