@@ -38,7 +38,7 @@ void ml_conv_pack_a(const ml_conv_kernel *kernel, void *panel, const float *x, i
   if (kernel->bf16) {
     kernel->bf16->pack_a(panel, x, stride, 1, count, k, kernel->precision);
   } else {
-    ml_pack_panel(panel, kernel->mr, (int)count, x, stride, 1, k);
+    ml_pack_panels(panel, kernel->mr, count, x, stride, 1, k);
   }
 }
 
@@ -47,6 +47,6 @@ void ml_conv_pack_b(const ml_conv_kernel *kernel, void *panel, const float *x, i
   if (kernel->bf16) {
     kernel->bf16->pack_b(panel, x, stride, 1, count, k, kernel->precision);
   } else {
-    ml_pack_panel(panel, kernel->nr, (int)count, x, stride, 1, k);
+    ml_pack_panels(panel, kernel->nr, count, x, stride, 1, k);
   }
 }

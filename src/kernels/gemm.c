@@ -78,32 +78,29 @@ size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
 
 /* ---- packing ---- */
 
-static void pack_a(const gemm *g, int64_t panel) {
+/* Panels first..last-1 of the stage. */
+static void pack_a(const gemm *g, int64_t first, int64_t last) {
   const int mr = g->micro->mr;
-  const int64_t i = g->i0 + panel * mr;
+  const int64_t i = g->i0 + first * mr, rows = ml_min64((last - first) * mr, g->m - i);
   const float *x = g->a.data + i * g->a.row + g->p0 * g->a.col;
-  ml_pack_panel(g->packed_a + panel * mr * g->depth, mr, (int)ml_min64(mr, g->m - i), x, g->a.row, g->a.col, g->depth);
+  ml_pack_panels(g->packed_a + first * mr * g->depth, mr, rows, x, g->a.row, g->a.col, g->depth);
 }
 
-static void pack_b(const gemm *g, int64_t panel) {
+static void pack_b(const gemm *g, int64_t first, int64_t last) {
   const int nr = g->micro->nr;
-  const int64_t j = g->j0 + panel * nr;
+  const int64_t j = g->j0 + first * nr, cols = ml_min64((last - first) * nr, g->n - j);
   const float *x = g->b.data + j * g->b.col + g->p0 * g->b.row;
-  ml_pack_panel(g->packed_b + panel * nr * g->depth, nr, (int)ml_min64(nr, g->n - j), x, g->b.col, g->b.row, g->depth);
+  ml_pack_panels(g->packed_b + first * nr * g->depth, nr, cols, x, g->b.col, g->b.row, g->depth);
 }
 
-/* Packs a group of panels: B's first, then A's. */
+/* Packs a group of panels: B's come first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
-  const int64_t begin = chunk * g->pack_group;
-  const int64_t end = ml_min64(begin + g->pack_group, g->pack_b_panels + g->a_panels - g->direct_panels);
-  for (int64_t i = begin; i < end; i++) {
-    if (i < g->pack_b_panels) {
-      pack_b(g, i);
-    } else {
-      pack_a(g, g->direct_panels + i - g->pack_b_panels);
-    }
-  }
+  const int64_t begin = chunk * g->pack_group, end = begin + g->pack_group;
+  const int64_t a_begin = ml_max64(begin - g->pack_b_panels, 0) + g->direct_panels;
+  const int64_t a_end = ml_min64(end - g->pack_b_panels + g->direct_panels, g->a_panels);
+  if (begin < g->pack_b_panels) pack_b(g, begin, ml_min64(end, g->pack_b_panels));
+  if (a_begin < a_end) pack_a(g, a_begin, a_end);
 }
 
 /* ---- multiplying ---- */

@@ -31,7 +31,7 @@ static inline void split_all(float *restrict x, float *restrict second, float *r
 static inline void copy_panel(float *panel, int width, int count, const float *x, int64_t stride_w, int64_t stride_p,
                               int64_t k) {
   const int64_t padding = (ML_BF16_STEP - k % ML_BF16_STEP) % ML_BF16_STEP;
-  ml_pack_panel(panel, width, count, x, stride_w, stride_p, k);
+  ml_pack_panels(panel, width, count, x, stride_w, stride_p, k);
   memset(panel + k * width, 0, (size_t)(padding * width) * sizeof *panel);
 }
 

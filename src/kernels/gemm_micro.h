@@ -53,7 +53,10 @@ extern const ml_micro ml_micro_portable;
 extern const ml_micro ml_micro_avx2, ml_micro_avx512;
 #endif
 
-/* panel[p * width + w] = x[w * stride_w + p * stride_p] for w < count; 0 for count <= w < width. width is even. */
-void ml_pack_panel(float *panel, int width, int count, const float *x, int64_t stride_w, int64_t stride_p, int64_t k);
+/* Panels of `width` columns, k rows each, one after the other: panel i's element (p, w) is that of x at column
+ * j = i * width + w, x[j * stride_w + p * stride_p], for j < count, and 0 in the rest of the last panel. width is
+ * even. */
+void ml_pack_panels(float *panels, int width, int64_t count, const float *x, int64_t stride_w, int64_t stride_p,
+                    int64_t k);
 
 #endif

@@ -86,9 +86,8 @@ static pass make_pass(const ml_recurrent *g, ml_matrix b, int64_t n, int64_t k, 
 static void pack_panels(void *ctx, int64_t begin, int64_t end) {
   const product *p = ctx;
   const int nr = p->micro->nr;
-  for (int64_t j = begin * nr; j < end * nr; j += nr)
-    ml_pack_panel(p->packed + j * p->k, nr, (int)ml_min64(nr, p->n - j), p->b.data + j * p->b.col, p->b.col, p->b.row,
-                  p->k);
+  const int64_t j = begin * nr, count = ml_min64(end * nr, p->n) - j;
+  ml_pack_panels(p->packed + j * p->k, nr, count, p->b.data + j * p->b.col, p->b.col, p->b.row, p->k);
 }
 
 static void pack(product *p) {
