@@ -24,10 +24,16 @@ enum {
   TILE_COLS = 64,
   TILES_WANTED = 16,       /* smaller products are cut until there are this many tiles ... */
   TILE_MIN_WORK = 1 << 18, /* ... or they are smaller than twice this many multiply-adds */
-  SWAP_LIMIT = 1 << 19,    /* elements of a result that may be computed transposed and turned at the end */
-  TURN_ROWS = 16,          /* rows of it that a thread turns at a time */
+  SWAP_LIMIT = 5 << 17,    /* floats of a result that may be computed transposed and turned tile by tile */
   PACK_CHUNK = 1 << 14     /* floats that a thread packs at a time */
 };
+
+/* Where a result that is computed as its transpose belongs. */
+typedef struct turn {
+  float *c;
+  int64_t ldc;
+  ml_epilogue epilogue;
+} turn;
 
 typedef struct gemm {
   const ml_micro *micro;
@@ -46,6 +52,7 @@ typedef struct gemm {
   int64_t pack_group;               /* panels per packing chunk */
   int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
   int64_t tiles_down, tiles_across; /* this stage's tiles */
+  const turn *turn;                 /* NULL: c is where it belongs */
 } gemm;
 
 static const ml_micro *micro_in_use(void) { return ML_FOR_ISA(ml_micro); }
@@ -61,14 +68,18 @@ static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
   return packed_b_floats(n, depth) + ml_round_up(ml_round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
 }
 
+/* Floats from row to row of the transpose of a result of m rows: an odd number of cache lines, so that those of a
+ * column do not all fall into the same few places of a cache. */
+static int64_t turn_stride(int64_t m) { return (ml_ceil_div(m, 16) | 1) * 16; }
+
 /* Whether c is computed as the transpose of b^T a^T where that saves packing: a layer's product x W^T reads W, the
  * larger operand, along its rows, so W can be the one that is not packed. Elements are the same chains of operations
  * either way. */
-static bool may_swap(int64_t m, int64_t n) { return n > m && m * n <= SWAP_LIMIT; }
+static bool may_swap(int64_t m, int64_t n) { return n > m && n * turn_stride(m) <= SWAP_LIMIT; }
 
 static int64_t workspace_f32(int64_t m, int64_t n, int64_t k) {
   const int64_t plain = packing_floats(m, n, k);
-  return may_swap(m, n) ? ml_max64(packing_floats(n, m, k) + m * n, plain) : plain;
+  return may_swap(m, n) ? ml_max64(packing_floats(n, m, k) + n * turn_stride(m), plain) : plain;
 }
 
 size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
@@ -101,6 +112,26 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
   const int64_t a_end = ml_min64(end - g->pack_b_panels + g->direct_panels, g->a_panels);
   if (begin < g->pack_b_panels) pack_b(g, begin, ml_min64(end, g->pack_b_panels));
   if (a_begin < a_end) pack_a(g, a_begin, a_end);
+}
+
+static float finish(float v, ml_epilogue e, int64_t j) {
+  if (e.bias) v += e.bias[j];
+  return e.relu && v < 0.0f ? 0.0f : v;
+}
+
+/* ---- turning ---- */
+
+/* c[i, j] = epilogue(t[j * ldt + i]) for rows i0..i1-1, columns j0..j1-1 of c. */
+static void turn_block(const turn *to, const float *t, int64_t ldt, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  float *c = to->c;
+  const int64_t ldc = to->ldc, whole_i = i0 + (i1 - i0) / 4 * 4, whole_j = j0 + (j1 - j0) / 4 * 4;
+  for (int64_t i = i0; i < whole_i; i += 4) {
+    for (int64_t j = j0; j < whole_j; j += 4) ml_vec4_transpose(c + i * ldc + j, ldc, t + j * ldt + i, ldt);
+  }
+  for (int64_t i = i0; i < i1; i++) {
+    for (int64_t j = i < whole_i ? whole_j : j0; j < j1; j++) c[i * ldc + j] = t[j * ldt + i];
+    for (int64_t j = j0; j < j1; j++) c[i * ldc + j] = finish(c[i * ldc + j], to->epilogue, j);
+  }
 }
 
 /* ---- multiplying ---- */
@@ -163,6 +194,10 @@ static void multiply_tile(void *ctx, uint32_t tile) {
       for (int64_t a = a_begin; a < a_end; a++) run_panels(g, a, b, p, depth);
     }
   }
+  if (!g->turn || g->p0 + g->depth < g->k) return;
+  const int mr = g->micro->mr, nr = g->micro->nr;
+  turn_block(g->turn, g->c, g->ldc, g->j0 + b_begin * nr, ml_min64(g->j0 + b_end * nr, g->n), g->i0 + a_begin * mr,
+             ml_min64(g->i0 + a_end * mr, g->m));
 }
 
 /* ---- stages ---- */
@@ -201,11 +236,6 @@ static void run_stage(gemm *g, bool fresh_b) {
   ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
 }
 
-static float finish(float v, ml_epilogue e, int64_t j) {
-  if (e.bias) v += e.bias[j];
-  return e.relu && v < 0.0f ? 0.0f : v;
-}
-
 static void run_without_products(float *c, int64_t ldc, ml_epilogue e, int64_t m, int64_t n) {
   for (int64_t i = 0; i < m; i++) {
     for (int64_t j = 0; j < n; j++) c[i * ldc + j] = finish(0.0f, e, j);
@@ -230,33 +260,6 @@ static void run_stages(gemm *g, float *work) {
   }
 }
 
-/* ---- the transposed way ---- */
-
-typedef struct turn {
-  float *c;
-  int64_t ldc;
-  const float *t; /* t[j * m + i] is c's element (i, j) before the epilogue */
-  ml_epilogue epilogue;
-  int64_t m, n;
-} turn;
-
-static void turn_rows(void *ctx, int64_t begin, int64_t end) {
-  const turn *t = ctx;
-  const int64_t whole_i = begin + (end - begin) / 4 * 4, whole_j = t->n / 4 * 4;
-  for (int64_t j = 0; j < whole_j; j += 4) {
-    for (int64_t i = begin; i < whole_i; i += 4) {
-      ml_vec4_transpose(t->c + i * t->ldc + j, t->ldc, t->t + j * t->m + i, t->m);
-    }
-    for (int64_t i = whole_i; i < end; i++) {
-      for (int64_t l = j; l < j + 4; l++) t->c[i * t->ldc + l] = t->t[l * t->m + i];
-    }
-  }
-  for (int64_t i = begin; i < end; i++) {
-    for (int64_t j = whole_j; j < t->n; j++) t->c[i * t->ldc + j] = t->t[j * t->m + i];
-    for (int64_t j = 0; j < t->n; j++) t->c[i * t->ldc + j] = finish(t->c[i * t->ldc + j], t->epilogue, j);
-  }
-}
-
 void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
              float *work) {
   if (m <= 0 || n <= 0) return;
@@ -269,18 +272,16 @@ void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int
     return;
   }
   gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .epilogue = e, .m = m, .n = n, .k = k};
-  if (!may_swap(m, n) || b.row != 1) {
-    run_stages(&g, work);
-    return;
+  const turn t = {c, ldc, e};
+  if (may_swap(m, n) && b.row == 1) {
+    g.c = work + packing_floats(n, m, k);
+    g.ldc = turn_stride(m);
+    g.a = (ml_matrix){b.data, b.col, b.row};
+    g.b = (ml_matrix){a.data, a.col, a.row};
+    g.epilogue = ML_NO_EPILOGUE;
+    g.m = n;
+    g.n = m;
+    g.turn = &t;
   }
-  turn t = {.c = c, .ldc = ldc, .t = work + packing_floats(n, m, k), .epilogue = e, .m = m, .n = n};
-  g.c = work + packing_floats(n, m, k);
-  g.ldc = m;
-  g.a = (ml_matrix){b.data, b.col, b.row};
-  g.b = (ml_matrix){a.data, a.col, a.row};
-  g.epilogue = ML_NO_EPILOGUE;
-  g.m = n;
-  g.n = m;
   run_stages(&g, work);
-  ml_pool_for(turn_rows, &t, m, TURN_ROWS);
 }

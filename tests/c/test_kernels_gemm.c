@@ -243,13 +243,28 @@ static void test_rows_are_independent(void **state) {
   }
 }
 
+/* 12 MB, whatever the shape of the product: long, flat, thin, deep. */
+static void test_workspace(void **state) {
+  (void)state;
+  static const int64_t sizes[][3] = {
+      {1, 1 << 19, 3},     {1 << 19, 1, 3},       {2, 300000, 1280},       {17, 30000, 5000},       {511, 1025, 1300},
+      {640, 1000, 100000}, {1024, 512, 1 << 20}, {800, 801, 1279},        {100000, 100000, 9999},  {3, 3, 1 << 20},
+  };
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const size_t floats = ml_gemm_workspace(sizes[i][0], sizes[i][1], sizes[i][2]);
+    if (floats * sizeof(float) > 12u << 20)
+      fail_msg("%lld x %lld x %lld: a workspace of %zu floats", (long long)sizes[i][0], (long long)sizes[i][1],
+               (long long)sizes[i][2], floats);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_odd_sizes),     cmocka_unit_test(test_relu_epilogue),
       cmocka_unit_test(test_layouts),
       cmocka_unit_test(test_large),         cmocka_unit_test(test_no_products),
       cmocka_unit_test(test_nothing_to_do), cmocka_unit_test(test_nan_and_infinity),
-      cmocka_unit_test(test_rows_are_independent),
+      cmocka_unit_test(test_rows_are_independent), cmocka_unit_test(test_workspace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
