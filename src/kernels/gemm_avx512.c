@@ -29,16 +29,32 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
 #pragma GCC unroll 4
     for (int g = 0; g < MR / 3; g++) rows[g] += step;
   }
+  if (f->add) {
+#pragma GCC unroll 12
+    for (int i = 0; i < mr; i++) {
+      s[i][0] = _mm512_add_ps(_mm512_loadu_ps(c + i * ldc), s[i][0]);
+      s[i][1] = _mm512_add_ps(_mm512_loadu_ps(c + i * ldc + 16), s[i][1]);
+    }
+  }
+  if (f->bias) {
+    const __m512 bias0 = _mm512_loadu_ps(f->bias), bias1 = _mm512_loadu_ps(f->bias + 16);
+#pragma GCC unroll 12
+    for (int i = 0; i < mr; i++) {
+      s[i][0] = _mm512_add_ps(s[i][0], bias0);
+      s[i][1] = _mm512_add_ps(s[i][1], bias1);
+    }
+  }
+  if (f->relu) { /* NaN, as the second operand, stays */
+#pragma GCC unroll 12
+    for (int i = 0; i < mr; i++) {
+      s[i][0] = _mm512_max_ps(_mm512_setzero_ps(), s[i][0]);
+      s[i][1] = _mm512_max_ps(_mm512_setzero_ps(), s[i][1]);
+    }
+  }
 #pragma GCC unroll 12
   for (int i = 0; i < mr; i++) {
-    for (int j = 0; j < 2; j++) {
-      float *out = c + i * ldc + 16 * j;
-      __m512 v = s[i][j];
-      if (f->add) v = _mm512_add_ps(_mm512_loadu_ps(out), v);
-      if (f->bias) v = _mm512_add_ps(v, _mm512_loadu_ps(f->bias + 16 * j));
-      if (f->relu) v = _mm512_max_ps(_mm512_setzero_ps(), v); /* NaN, as the second operand, stays */
-      _mm512_storeu_ps(out, v);
-    }
+    _mm512_storeu_ps(c + i * ldc, s[i][0]);
+    _mm512_storeu_ps(c + i * ldc + 16, s[i][1]);
   }
 }
 
