@@ -49,7 +49,7 @@ typedef struct gemm {
   int64_t i0, j0, p0, rows, cols, depth;
   int64_t a_panels, b_panels;       /* in this stage */
   int64_t direct_panels;            /* panels of A, from the first, that are read where they lie */
-  int64_t pack_group;               /* panels per packing chunk */
+  int64_t pack_group, pack_groups;  /* panels per packing chunk; chunks per block of products */
   int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
   int64_t tiles_down, tiles_across; /* this stage's tiles */
   const turn *turn;                 /* NULL: c is where it belongs */
@@ -89,29 +89,41 @@ size_t ml_gemm_workspace(int64_t m, int64_t n, int64_t k) {
 
 /* ---- packing ---- */
 
-/* Panels first..last-1 of the stage. */
-static void pack_a(const gemm *g, int64_t first, int64_t last) {
+/* Products of the block that begins at p of the stage. */
+static int64_t block_depth(const gemm *g, int64_t p) { return ml_min64(g->k_block, g->depth - p); }
+
+/* The first row, among those of all packed panels of an operand, of one of its `panels` in the block of products at p.
+ * Panels lie block by block, because those of a block are packed together and read together. */
+static int64_t panel_row(const gemm *g, int64_t panels, int64_t panel, int64_t p) {
+  return p * panels + panel * block_depth(g, p);
+}
+
+/* Panels first..last-1, the block of products at p. */
+static void pack_a(const gemm *g, int64_t first, int64_t last, int64_t p) {
   const int mr = g->micro->mr;
   const int64_t i = g->i0 + first * mr, rows = ml_min64((last - first) * mr, g->m - i);
-  const float *x = g->a.data + i * g->a.row + g->p0 * g->a.col;
-  ml_pack_panels(g->packed_a + first * mr * g->depth, mr, rows, x, g->a.row, g->a.col, g->depth);
+  const float *x = g->a.data + i * g->a.row + (g->p0 + p) * g->a.col;
+  float *panels = g->packed_a + panel_row(g, g->a_panels, first, p) * mr;
+  ml_pack_panels(panels, mr, rows, x, g->a.row, g->a.col, block_depth(g, p));
 }
 
-static void pack_b(const gemm *g, int64_t first, int64_t last) {
+static void pack_b(const gemm *g, int64_t first, int64_t last, int64_t p) {
   const int nr = g->micro->nr;
   const int64_t j = g->j0 + first * nr, cols = ml_min64((last - first) * nr, g->n - j);
-  const float *x = g->b.data + j * g->b.col + g->p0 * g->b.row;
-  ml_pack_panels(g->packed_b + first * nr * g->depth, nr, cols, x, g->b.col, g->b.row, g->depth);
+  const float *x = g->b.data + j * g->b.col + (g->p0 + p) * g->b.row;
+  float *panels = g->packed_b + panel_row(g, g->b_panels, first, p) * nr;
+  ml_pack_panels(panels, nr, cols, x, g->b.col, g->b.row, block_depth(g, p));
 }
 
-/* Packs a group of panels: B's come first, then A's. */
+/* Packs a group of panels of one block: B's come first, then A's. */
 static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
-  const int64_t begin = chunk * g->pack_group, end = begin + g->pack_group;
+  const int64_t begin = chunk % g->pack_groups * g->pack_group, end = begin + g->pack_group;
+  const int64_t p = chunk / g->pack_groups * g->k_block;
   const int64_t a_begin = ml_max64(begin - g->pack_b_panels, 0) + g->direct_panels;
   const int64_t a_end = ml_min64(end - g->pack_b_panels + g->direct_panels, g->a_panels);
-  if (begin < g->pack_b_panels) pack_b(g, begin, ml_min64(end, g->pack_b_panels));
-  if (a_begin < a_end) pack_a(g, a_begin, a_end);
+  if (begin < g->pack_b_panels) pack_b(g, begin, ml_min64(end, g->pack_b_panels), p);
+  if (a_begin < a_end) pack_a(g, a_begin, a_end, p);
 }
 
 static float finish(float v, ml_epilogue e, int64_t j) {
@@ -144,7 +156,8 @@ static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int
     const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
     micro->run_rows(c, ldc, rows, g->a.row, b, depth, rows_here, f);
   } else {
-    micro->run_packed(c, ldc, g->packed_a + (a_panel * g->depth + p) * micro->mr, b, depth, rows_here, f);
+    const float *rows = g->packed_a + panel_row(g, g->a_panels, a_panel, p) * micro->mr;
+    micro->run_packed(c, ldc, rows, b, depth, rows_here, f);
   }
 }
 
@@ -168,7 +181,7 @@ static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const 
 static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t p, int64_t depth) {
   const ml_micro *micro = g->micro;
   const int64_t i = g->i0 + a_panel * micro->mr, j = g->j0 + b_panel * micro->nr;
-  const float *b = g->packed_b + (b_panel * g->depth + p) * micro->nr;
+  const float *b = g->packed_b + panel_row(g, g->b_panels, b_panel, p) * micro->nr;
   const bool last = g->p0 + p + depth == g->k;
   const ml_finish f = {.add = g->p0 + p > 0,
                        .relu = last && g->epilogue.relu,
@@ -189,7 +202,7 @@ static void multiply_tile(void *ctx, uint32_t tile) {
   const int64_t b_begin = across * g->b_panels / g->tiles_across;
   const int64_t b_end = (across + 1) * g->b_panels / g->tiles_across;
   for (int64_t p = 0; p < g->depth; p += g->k_block) {
-    const int64_t depth = ml_min64(g->k_block, g->depth - p);
+    const int64_t depth = block_depth(g, p);
     for (int64_t b = b_begin; b < b_end; b++) {
       for (int64_t a = a_begin; a < a_end; a++) run_panels(g, a, b, p, depth);
     }
@@ -227,10 +240,11 @@ static void run_stage(gemm *g, bool fresh_b) {
   g->direct_panels = g->direct_a ? g->rows / g->micro->mr : 0;
   g->pack_b_panels = fresh_b ? g->b_panels : 0;
   const int64_t packed_a = g->a_panels - g->direct_panels, panels = g->pack_b_panels + packed_a;
-  const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->depth;
+  const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->k_block;
   if (panels > 0) {
     g->pack_group = ml_ceil_div(panels, ml_ceil_div(floats, PACK_CHUNK));
-    ml_pool_run(pack_chunk, g, (uint32_t)ml_ceil_div(panels, g->pack_group));
+    g->pack_groups = ml_ceil_div(panels, g->pack_group);
+    ml_pool_run(pack_chunk, g, (uint32_t)(g->pack_groups * ml_ceil_div(g->depth, g->k_block)));
   }
   plan_tiles(g);
   ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
