@@ -30,7 +30,7 @@ TEST_AID := $(filter-out $(TEST_SRC),$(wildcard tests/c/*.c))
 obj       = $(patsubst %.c,$(BUILD)/%.o,$(1))
 TESTS    := $(patsubst tests/c/%.c,$(BUILD)/tests/c/%,$(TEST_SRC))
 
-.PHONY: all help run data check check-c check-lua check-cli check-asan check-tsan bench bench-kernels lint clean
+.PHONY: all help run data check check-c check-lua check-cli check-crash check-asan check-tsan bench bench-kernels lint clean
 
 all: $(TARGET)
 
@@ -65,6 +65,7 @@ help:
 	@echo 'make run        build, fetch MNIST, train configs/mlp512.lua (without network: on synthetic digits)'
 	@echo 'make data       fetch MNIST into data/mnist'
 	@echo 'make check      all tests; check-c, check-lua, check-cli run one suite'
+	@echo 'make check-crash  a run killed 300 times, at random and at every system call of a save; no space, EIO'
 	@echo 'make check-asan all tests under the address, undefined-behaviour and leak sanitizers'
 	@echo 'make check-tsan the C tests under the thread sanitizer'
 	@echo 'make bench      the speed of training and more, beside NumPy, PyTorch and scikit-learn where they are installed'
@@ -89,6 +90,10 @@ check-lua: $(TARGET)
 	@tests/run --build $(BUILD) --program ./$(TARGET) lua
 check-cli: $(TARGET)
 	@tests/run --build $(BUILD) --program ./$(TARGET) cli
+
+# The short version of this is part of check-cli.
+check-crash: $(TARGET)
+	@CRASH_KILLS=300 MNISTLUA_PROGRAM=./$(TARGET) tests/cli/test_crash.sh
 
 SAN_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan:

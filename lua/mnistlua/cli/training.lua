@@ -138,6 +138,7 @@ function m.train(run, args, source)
     progress = display, store = store, deadline = args.max_time and core.clock() + args.max_time,
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
   })
+  if unsaved and result.status == "done" then result.status, result.error = "failed", unsaved end
   local saved, why = store:save_result(result)
   report.show(result, run, args.json)
   if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
