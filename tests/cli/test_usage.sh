@@ -28,6 +28,9 @@ check "-e with a mistake" 2 err='^mnistlua: error: -e:1: ' lines=1 -- "$program"
 check "MNISTLUA_ISA of an unknown set" 2 err='MNISTLUA_ISA' lines=1 -- env MNISTLUA_ISA=sse9 "$program" --version
 
 check "train is the same as no command" 0 out='^test accuracy' -- "$program" train tiny.lua
+check "progress for programs" 0 err='^\{"epoch":1,"epochs":2,"event":"step","run":"runs/' \
+  err='^\{"epoch":2,"epochs":2,"event":"epoch",.*"test.acc":' noerr='images/s' -- "$program" tiny.lua --progress json --quiet
+check "in a form that there is" 2 err="'--progress' must be one of" -- "$program" tiny.lua --progress yaml
 check "results on stdout, progress on stderr" 0 out='^weights +runs/.*/model.safetensors' err='^epoch 2/2  train.loss' -- "$program" tiny.lua
 check "one line per epoch when piped" 0 lines=3 -- "$program" tiny.lua
 check "--quiet" 0 out='^test accuracy' lines=0 -- "$program" tiny.lua --quiet

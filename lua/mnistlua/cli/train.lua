@@ -18,6 +18,8 @@ function m.options(parser)
   arguments.add(parser, "seed", "threads", "precision", "data_dir", "data", "out", "max_time",
     "checkpoint_every", "resume", "force", "assert", "json", "quiet")
   parser:flag("--no-progress", "one line per epoch, also on a terminal")
+  arguments.option(parser, "--progress", "auto, or json: an object per epoch and second on stderr, for other programs")
+    :choices { "auto", "json" }:default "auto"
   arguments.option(parser, "-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config")
     :argname "STATEMENT"
 end

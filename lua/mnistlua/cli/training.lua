@@ -44,9 +44,13 @@ end
 
 -- ---- the run ----
 
-local function new_progress(args)
-  local terminal = core.isatty(2) and not args.quiet and not args.no_progress
-  return require("mnistlua.train.progress").new { terminal = terminal, quiet = args.quiet }
+-- folder: of the run, which the lines for programs name.
+local function new_progress(args, folder)
+  local json = args.progress == "json"
+  local terminal = core.isatty(2) and not args.quiet and not args.no_progress and not json
+  return require("mnistlua.train.progress").new {
+    terminal = terminal, quiet = args.quiet, json = json, folder = folder,
+  }
 end
 
 local function refuse_folder(out, problem)
@@ -130,7 +134,7 @@ function m.train(run, args, source)
   local report = require "mnistlua.train.result"
   if source then check_fit(run, source) end
   local store <close> = open_store(run, args, source)
-  local display = new_progress(args)
+  local display = new_progress(args, store.dir)
   store.resume = resume_command(store, args)
   if source and source.forced and source.continues then mark_change(store, source) end
   if not args.quiet then report.opening(run, display, source) end

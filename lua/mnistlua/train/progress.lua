@@ -1,7 +1,9 @@
 -- What a run shows on stderr while it trains: on a terminal one line that is redrawn at most ten times a second, and
--- one whole line per evaluated epoch that stays; piped, only those lines. Nothing here touches stdout or the numbers.
+-- one whole line per evaluated epoch that stays; piped, only those lines; for other programs, JSON. Nothing here
+-- touches stdout or the numbers.
 local color = require "mnistlua.color"
 local core = require "mnistlua.core"
+local json = require "mnistlua.json"
 
 local m = {}
 
@@ -9,6 +11,7 @@ local Progress = {}
 Progress.__index = Progress
 
 local redraw_every = 0.1   -- seconds
+local report_every = 1     -- seconds between two lines of JSON within an epoch
 
 -- ---- numbers as text ----
 
@@ -125,14 +128,29 @@ local function short_epoch_line(run, width)
   return table.concat(list, "  ")
 end
 
+local function write(text) io.stderr:write(text) end
+
+-- ---- for programs ----
+
+-- One object per line: {"event":"epoch","epoch":1,"epochs":10,"step":469,"steps":4690,"seconds":2.4,"run":"runs/...",
+-- "train.loss":0.3,...}; "step" in place of "epoch" while one is under way, without metrics.
+local function report(self, run, event)
+  local line = {}
+  if event == "epoch" then
+    for name, value in pairs(run.metrics) do line[name] = value end
+  end
+  line.event, line.epoch, line.epochs, line.step, line.steps = event, run.epoch, run.epochs, run.step, run.total_steps
+  line.seconds, line.run = run:seconds(), self.options.folder
+  write(json.encode(line) .. "\n")
+end
+
 -- ---- the display ----
 
---- options: terminal (redraw a line), quiet (show nothing).
+--- options: terminal (redraw a line), quiet (show nothing), json (lines for programs, quiet or not), folder (of the
+--- run, for these).
 function m.new(options)
   return setmetatable({ options = options, last = 0, drawn = false }, Progress)
 end
-
-local function write(text) io.stderr:write(text) end
 
 --- Takes the redrawn line away.
 function Progress:clear()
@@ -144,16 +162,18 @@ end
 
 --- After every step: redraws the line if it is time.
 function Progress:step(run)
-  if not self.options.terminal then return end
+  if not self.options.terminal and not self.options.json then return end
   local now = core.clock()
-  if now - self.last < redraw_every then return end
+  if now - self.last < (self.options.json and report_every or redraw_every) then return end
   self.last = now
+  if self.options.json then return report(self, run, "step") end
   write("\r" .. bar_line(run, core.terminal_width() - 1) .. "\27[K")
   self.drawn = true
 end
 
 --- After an evaluated epoch: a line that stays. On a terminal it leaves out what would not fit.
 function Progress:epoch(run)
+  if self.options.json then return report(self, run, "epoch") end
   if self.options.quiet then return end
   self:clear()
   local text, width = whole_epoch_line(run), core.terminal_width()
