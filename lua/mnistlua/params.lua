@@ -114,6 +114,14 @@ local function check_range(name, spec, value, complain)
   end
 end
 
+--- The value that `text` gives a parameter, by its declaration; a wrong type, or one out of range, is raised as a
+--- mistake of the command line.
+function m.read(name, spec, text)
+  local value = parse(name, spec, text)
+  check_range(name, spec, value, options.usage)
+  return value
+end
+
 local kinds = { number = true, string = true, boolean = true, table = true }
 
 local function check_choices(name, choices, kind)
@@ -216,10 +224,7 @@ function m.declare(specs)
   for _, name in ipairs(names) do
     local text = context.overrides[name]
     values[name] = specs[name][1]
-    if text then
-      values[name] = parse(name, specs[name], text)
-      check_range(name, specs[name], values[name], options.usage)
-    end
+    if text then values[name] = m.read(name, specs[name], text) end
   end
   return read_only(names, values)
 end

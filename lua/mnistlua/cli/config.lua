@@ -73,6 +73,18 @@ end
 
 outcome.endings[params.listing_done] = list_parameters
 
+--- What a config declares with ml.params (context.params), without running it further than there; a config that
+--- declares nothing is run whole.
+function m.declared(path)
+  context.config, context.listing = path, true
+  local chunk = compile(path, read(path))
+  m.search_beside(path)
+  local ok, problem = pcall(chunk)
+  if not ok and problem ~= params.listing_done then error(problem, 0) end
+  context.listing = false
+  return context.params or { names = {}, specs = {}, values = {} }
+end
+
 --- Runs a config and returns its experiment, or nil if it is a script that returns nothing. With `listing` it ends
 --- where the parameters are declared and lists them: returns nil and the exit code. `text` takes the place of what the
 --- file holds now.

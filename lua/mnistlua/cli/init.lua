@@ -17,13 +17,13 @@ local commands = {
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   runs = "mnistlua.cli.runs",
+  sweep = "mnistlua.cli.sweep",
   train = "mnistlua.cli.train",
 }
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "eval", "explain", "export", "predict", "repl", "replay", "report",
-  "serve", "show", "sweep",
+  "check", "eval", "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
 }
 
 -- ---- help ----

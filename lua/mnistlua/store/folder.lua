@@ -26,10 +26,11 @@ local function parse_name(folder)
   return os.time { year = year, month = month, day = day, hour = hour, min = min, sec = sec }, name
 end
 
---- Whether an entry of OUT is a run.
+--- Whether an entry of OUT is a run. The folder of a sweep is none: it holds runs.
 function m.is_run(out, folder)
   local dir = out .. "/" .. folder
-  return core.is_dir(dir) and (parse_name(folder) ~= nil or core.exists(dir .. "/run.json"))
+  if not core.is_dir(dir) then return false end
+  return core.exists(dir .. "/run.json") or parse_name(folder) ~= nil and not core.exists(dir .. "/sweep.json")
 end
 
 --- Whether an entry of result.json is a metric.
