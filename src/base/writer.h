@@ -19,7 +19,8 @@ ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error 
 ml_status ml_writer_commit(ml_writer *w, ml_error *err);  /* frees w, whatever it returns */
 void ml_writer_abort(ml_writer *w);                       /* removes the temporary, frees w; NULL is allowed */
 
-/* Removes every temporary that exists now. What is written by then is lost; targets are untouched. Async-signal-safe. */
+/* Removes every temporary that exists now. What is written by then is lost; targets are untouched.
+ * Async-signal-safe. */
 void ml_writer_unlink_all(void);
 
 /* The same, and from now on no thread can make another: for a signal handler that ends the program at once, whichever

@@ -1,5 +1,5 @@
-/* safetensors files as Lua lists. Entries are {name, tensor} in the order of the file. Also the Save type: a file that is
- * being written in the background. */
+/* safetensors files as Lua lists. Entries are {name, tensor} in the order of the file. Also the Save type: a file that
+ * is being written in the background. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* math.random and math.randomseed, in place of Lua's own, whose state nobody can ask for: here a number is a function of
- * the seed and of how many numbers were drawn before it, so a checkpoint keeps two integers. Called as Lua's are. Where
- * Lua's randomseed would take the clock, this one takes the run's seed. */
+/* math.random and math.randomseed, in place of Lua's own, whose state nobody can ask for: here a number is a function
+ * of the seed and of how many numbers were drawn before it, so a checkpoint keeps two integers. Called as Lua's are.
+ * Where Lua's randomseed would take the clock, this one takes the run's seed. */
 #include <lualib.h>
 #include <string.h>
 

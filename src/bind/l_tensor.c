@@ -111,7 +111,9 @@ static int set_grad(lua_State *L) {
     const ml_tensor *given = l_tensor_named(L, 3, "grad");
     if (t->node) return l_raise(L, "only a leaf can be given a gradient");
     l_same_kind(L, t, given);
-    if (t->dtype != ML_F32) return l_raise(L, "only an f32 tensor has a gradient, this one is %s", ml_dtype_name(t->dtype));
+    if (t->dtype != ML_F32) {
+      return l_raise(L, "only an f32 tensor has a gradient, this one is %s", ml_dtype_name(t->dtype));
+    }
     grad = ml_tensor_clone(given, &err);
     if (!grad) return l_fail(L, &err);
   }

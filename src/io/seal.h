@@ -1,6 +1,6 @@
-/* A checksum inside the file that it covers, so that a checkpoint whose bytes have changed is told from a whole one. The
- * file reserves a place for it, the text "mnistlua.crc32":"00000000" somewhere in its header, which is metadata of a
- * safetensors file; the seal is the CRC-32 of all its bytes with the place as it was reserved. */
+/* A checksum inside the file that it covers, so that a checkpoint whose bytes have changed is told from a whole one.
+ * The file reserves a place for it, the text "mnistlua.crc32":"00000000" somewhere in its header, which is metadata of
+ * a safetensors file; the seal is the CRC-32 of all its bytes with the place as it was reserved. */
 #ifndef ML_IO_SEAL_H
 #define ML_IO_SEAL_H
 

@@ -1,6 +1,6 @@
-/* The recurrent cells' loops of one instruction set. Internal to src/kernels: recurrent.c calls these for one sample and
- * step at a time; they are in recurrent_loops.h, which recurrent_portable.c, recurrent_avx2.c and recurrent_avx512.c
- * compile once each. n is `hidden`; the blocks of a gate array lie n floats apart. */
+/* The recurrent cells' loops of one instruction set. Internal to src/kernels: recurrent.c calls these for one sample
+ * and step at a time; they are in recurrent_loops.h, which recurrent_portable.c, recurrent_avx2.c and
+ * recurrent_avx512.c compile once each. n is `hidden`; the blocks of a gate array lie n floats apart. */
 #ifndef ML_RECURRENT_TABLE_H
 #define ML_RECURRENT_TABLE_H
 

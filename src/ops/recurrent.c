@@ -206,7 +206,8 @@ static void backward(const ml_op *op, const ml_call *c, const float *dout, float
     backward(&ml_op_##op, c, dout, din);                                                                               \
   }                                                                                                                    \
   const ml_op ml_op_##op = {                                                                                           \
-      #op, 3, 5, op##_shape, op##_forward, op##_backward, {STATE | ML_READS(1), STATE | ML_READS(0), STATE, STATE, STATE}}
+      #op, 3, 5, op##_shape, op##_forward, op##_backward,                                                              \
+      {STATE | ML_READS(1), STATE | ML_READS(0), STATE, STATE, STATE}}
 
 RECURRENT(rnn);
 RECURRENT(lstm);

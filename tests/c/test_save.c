@@ -1,5 +1,5 @@
-/* Saving in the background: the file is the one that a plain write makes, but for its seal; what fails is told when it is
- * waited for and leaves nothing; a seal finds every changed byte. */
+/* Saving in the background: the file is the one that a plain write makes, but for its seal; what fails is told when
+ * it is waited for and leaves nothing; a seal finds every changed byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

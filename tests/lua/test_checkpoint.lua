@@ -226,10 +226,10 @@ end
 
 function TestCheckpoint:testSettings()
   for _, case in ipairs {
-    { { every = 0 }, "every is 0; expected a number of steps" }, { "10x", "every is '10x'" }, 
+    { { every = 0 }, "every is 0; expected a number of steps" }, { "10x", "every is '10x'" },
     { { keep = 1 }, "keep is 1" },
     { { evry = 1 }, "did you mean 'every'" }, { { mode = "max" }, "there is no best" }, { -3, "every is -3" },
-    { { best = "val.los" }, "did you mean 'val.loss'" }, 
+    { { best = "val.los" }, "did you mean 'val.loss'" },
     { { best = "test.acc" }, "measured at the end only; follow val.acc" },
     { print, "every is a function" }, { { best = "user.x" }, "is not declared" },
   } do

@@ -285,6 +285,8 @@ function Run:check_loss(value)
   error(self.diverged, 0)
 end
 
+--- Records a step's loss (a number) and, where the output has a column for each class, its accuracy: what the trainer
+--- does after a step, for a loop of one's own.
 function Run:count(value, output, y)
   local n = #y
   self.board.means:add("train.loss", value, n)
