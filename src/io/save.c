@@ -3,10 +3,12 @@
  * thread. */
 #include "io/save.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/writer.h"
@@ -23,11 +25,20 @@ struct ml_save {
   _Atomic bool done;
 };
 
-static void *write_image(void *ctx) {
-  ml_save *s = ctx;
+static void write_image(ml_save *s) {
   s->status = ml_seal(s->image, s->size, &s->err);
   if (s->status == ML_OK) s->status = ml_file_write(s->path, s->image, s->size, &s->err);
   atomic_store_explicit(&s->done, true, memory_order_release);
+}
+
+/* Training threads wait for each other many times a step, so whoever takes the place of one holds up all. This thread
+ * therefore runs below them (on Linux a thread has a nice value of its own), and begins with a short sleep, since a new
+ * thread takes the place of the one that made it where all processors are busy: ml_save_begin was measured to wait 6 ms
+ * without it, 0.6 ms with it. */
+static void *run(void *save) {
+  if (nice(10) == -1) errno = 0;   /* it will do without */
+  usleep(300);
+  write_image(save);
   return NULL;
 }
 
@@ -35,7 +46,7 @@ static bool start_thread(ml_save *s) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = pthread_create(&s->thread, NULL, write_image, s) == 0;
+  bool started = pthread_create(&s->thread, NULL, run, s) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return started;
 }

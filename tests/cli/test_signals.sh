@@ -50,6 +50,15 @@ for times in 1 2; do
   done
 done
 
+# The same where a thread of its own writes: a second signal does not wait for it.
+for round in 1 2 3; do
+  signalled "a signal while a file is written in the background ($round)" TERM 2 143 "core.hold_signals(true) $saving $begin $on
+    local save = assert(core.save_begin('saved', { { 't', t } }, { ['mnistlua.crc32'] = '00000000' }))
+    t:fill_(1) assert(save:wait()) end"
+  if find . -name '*.tmp' | grep -q .; then not_ok "no temporary is left by it ($round)" "$(ls)"
+  else ok "no temporary is left by it ($round)"; fi
+done
+
 echo 'print(require("mnistlua.core").write_file("large", ("x"):rep(100000)))' >large.lua
 check "a file size limit is an error like others" 0 out='large: cannot be written: File too large' -- \
   bash -c 'ulimit -f 8; "$0" large.lua' "$program"

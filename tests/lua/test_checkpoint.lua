@@ -206,6 +206,34 @@ function TestCheckpoint:testAFolderThatVanishesIsToldAndTheRunGoesOn()
   lu.assertStrContains(self.said[1], "warning: no checkpoint was saved: " .. dir)
 end
 
+function TestCheckpoint:testAnOptimizerOfOnesOwn()
+  local function own()
+    return {
+      lr = 0.1, sum = 0, bind = function(self, model) self.params = model:parameters() end,
+      zero_grad = function(self) for _, p in ipairs(self.params) do p.grad = nil end end,
+      step = function(self)
+        self.sum = self.sum + 1
+        for _, p in ipairs(self.params) do p:add_(p.grad, -self.lr / self.sum) end
+      end,
+    }
+  end
+  self:train { optimizer = own() }
+  lu.assertEquals(#self.said, 1)
+  lu.assertStrContains(self.said[1], "the optimizer has no state_dict()")
+  local function saving()
+    local optimizer = own()
+    function optimizer.state_dict(o) return { sum = o.sum, last = o.params[1].grad:clone() } end
+    function optimizer.load_state_dict(o, s) o.sum = s.sum end
+    return optimizer
+  end
+  self:train { optimizer = saving() }
+  local whole = core.read_file(self:path(12))
+  self:train({ optimizer = saving() }, { stop = 6 })
+  self:train({ optimizer = saving() }, { from = assert(file.read(self:path(6))) })
+  lu.assertTrue(core.read_file(self:path(12)) == whole)
+  lu.assertEquals(#self.said, 1)
+end
+
 function TestCheckpoint:testWhatCannotBeSavedIsTold()
   local _, _, unsaved = self:train { on = { start = function(run) run.state.f = print end } }
   lu.assertStrContains(unsaved, "state.script.f is a function")

@@ -61,6 +61,9 @@ Checkpoints.__index = Checkpoints
 --- resumed (the step of the checkpoint that the run goes on from, or nil).
 function m.new(run, given)
   local o = run.experiment.checkpoint
+  if run.optimizer and not run.optimizer.state_dict and not (given.every or o.every or {}).never then
+    given.say "mnistlua: warning: the optimizer has no state_dict(): checkpoints do not hold what it remembers"
+  end
   return setmetatable({
     dir = given.dir, facts = given.facts, every = given.every or o.every or {}, keep = o.keep, best = o.best or false,
     mode = o.mode, say = given.say, resumed = given.resumed or false, good = { [given.resumed or -1] = true },

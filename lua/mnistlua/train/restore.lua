@@ -61,8 +61,8 @@ local function optimizer_part(run, tensors, s, adapt)
   local optimizer = run.optimizer and run.optimizer.state_dict and run.optimizer or nil
   local dict = join(s.optimizer, tensors, "optimizer.")
   if not optimizer and not dict then return nil end
-  local own = optimizer and optimizer:state_dict()
-  if adapt and dict and own and own.groups then dict = adapt_optimizer(own, dict) end
+  local own = adapt and optimizer and dict and optimizer:state_dict()
+  if own and own.groups then dict = adapt_optimizer(own, dict) end
   return owner_part("optimizer", optimizer, dict)
 end
 
