@@ -209,11 +209,11 @@ end
 function TestCheckpoint:testAnOptimizerOfOnesOwn()
   local function own()
     return {
-      lr = 0.1, sum = 0, bind = function(self, model) self.params = model:parameters() end,
-      zero_grad = function(self) for _, p in ipairs(self.params) do p.grad = nil end end,
-      step = function(self)
-        self.sum = self.sum + 1
-        for _, p in ipairs(self.params) do p:add_(p.grad, -self.lr / self.sum) end
+      lr = 0.1, sum = 0, bind = function(o, model) o.params = model:parameters() end,
+      zero_grad = function(o) for _, p in ipairs(o.params) do p.grad = nil end end,
+      step = function(o)
+        o.sum = o.sum + 1
+        for _, p in ipairs(o.params) do p:add_(p.grad, -o.lr / o.sum) end
       end,
     }
   end
