@@ -1,8 +1,7 @@
 -- The 784-512-128-64-10 network of mlp512.lua, taught with pictures that are never the same twice: turned, scaled,
 -- sheared, shifted and bent, in C and one step ahead, while the network trains.
 --
--- Test accuracy of the final weights: 99.44%, of val=10000 epochs=50 (trained on 50,000 images; 99.48% of the
--- 10,000 held out), f32. One seed only.
+-- Test accuracy of the final weights: 99.43% (--seed 1, f32). One seed only.
 --
 -- How it was found: trained on the first 50,000 training images, judged on the last 10,000 (val=10000), one seed each:
 --
