@@ -15,11 +15,24 @@ local m = {}
 
 local function fail(fmt, ...) options.fail(fmt:format(...)) end
 
+-- With as many digits as it takes to read the same number again.
+local function number_text(x)
+  local text = tostring(x)
+  return tonumber(text) == x and text or ("%.17g"):format(x)
+end
+
+-- Text in a list, quoted unless it is a bare word.
+local function element_text(value)
+  if type(value) ~= "string" or value:find "^[%a_][%w_.-]*$" then return m.text(value) end
+  return value:find('"', 1, true) and "'" .. value .. "'" or '"' .. value .. '"'
+end
+
 --- A parameter's value as one would type it: 0.1, true, {512,128,64}, text.
 function m.text(value)
+  if type(value) == "number" then return number_text(value) end
   if type(value) ~= "table" then return tostring(value) end
   local parts = {}
-  for i, v in ipairs(value) do parts[i] = m.text(v) end
+  for i, v in ipairs(value) do parts[i] = element_text(v) end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 

@@ -61,6 +61,8 @@ local function metadata(run)
     ["mnistlua.data"] = tostring(run.data), ["mnistlua.seed"] = tostring(run.seed), ["mnistlua.isa"] = core.isa(),
     ["mnistlua.step"] = tostring(run.keeper and run.keeper:step() or run.step),
     ["mnistlua.precision"] = precision.used(), ["mnistlua.config"] = context.config_text,
+    ["mnistlua.steps"] = tostring(run.step), ["mnistlua.stand_in"] = context.data,
+    ["mnistlua.data_hash"] = run.data:hash(),
   }
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do

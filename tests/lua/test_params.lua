@@ -34,6 +34,23 @@ function TestParams:testDefaultsAndOverrides()
   lu.assertEquals(p.on, false)
 end
 
+-- What the text of a value says is read as the same value again, to the last bit.
+function TestParams:testTextOfValuesIsReadAgain()
+  local specs = {
+    rate = { 1 / 3 }, whole = { 7 }, big = { 1e300 }, list = { { 0.1 + 0.2, "two words", true, "word" } },
+  }
+  local first = params.declare(specs)
+  local texts = {}
+  for name, value in pairs(first) do texts[name] = params.text(value) end
+  lu.assertEquals(texts, { rate = "0.33333333333333331", whole = "7", big = "1e+300",
+    list = '{0.30000000000000004,"two words",true,word}' })
+  context.params = nil
+  override(texts)
+  local again = params.declare(specs)
+  for name, value in pairs(first) do lu.assertEquals(again[name], value) end
+  lu.assertTrue(again.rate == 1 / 3 and again.list[1] == 0.1 + 0.2)
+end
+
 function TestParams:testUnknownNamesRaise()
   local p = params.declare { width = { 3, "w" } }
   lu.assertErrorMsgContains("did you mean 'width'", function() return p.widht end)

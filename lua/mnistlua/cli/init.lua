@@ -14,6 +14,7 @@ local commands = {
   bench = "mnistlua.cli.bench",
   compare = "mnistlua.cli.compare",
   doctor = "mnistlua.cli.doctor",
+  eval = "mnistlua.cli.eval",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   runs = "mnistlua.cli.runs",
@@ -23,7 +24,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "eval", "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
+  "check", "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
 }
 
 -- ---- help ----

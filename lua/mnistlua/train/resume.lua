@@ -23,8 +23,8 @@ local function is_run(dir)
   return folder.is_run(out or ".", name or dir)
 end
 
--- The folder of the run that `text` stands for. A path is enough without the database.
-local function find_run(out, text)
+--- The folder of the run that `text` stands for. A path is enough without the database.
+function m.find_run(out, text)
   local path = text:gsub("(.)/+$", "%1")
   if text:find("/", 1, true) and is_run(path) then return path end
   if not core.is_dir(out) then
@@ -96,15 +96,15 @@ end
 --- folder, or nil), checkpoint, step }.
 function m.open(out, text)
   if is_file(text) then return from_file(text) end
-  return newest_of(find_run(out, text))
+  return newest_of(m.find_run(out, text))
 end
 
 --- What fork names: RUN, RUN@STEP, RUN@best or a file. The same.
 function m.open_at(out, text)
   if is_file(text) then return from_file(text) end
   local run, at = text:match "^(.+)@([^@/]+)$"
-  if not run then return newest_of(find_run(out, text)) end
-  local dir, step = find_run(out, run), math.tointeger(tonumber(at))
+  if not run then return newest_of(m.find_run(out, text)) end
+  local dir, step = m.find_run(out, run), math.tointeger(tonumber(at))
   if at == "best" then return best_of(dir) end
   if at == "last" then return newest_of(dir) end
   if not step or step < 0 then usage("'%s': expected RUN@STEP or RUN@best", core.escape(text)) end
