@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "bind/bind.h"
+#include "data/duplicates.h"
 #include "data/readers.h"
 
 /* ---- boxes ---- */
@@ -38,6 +39,11 @@ static int filled(lua_State *L, ml_dataset **box, ml_dataset *d, const ml_error 
 }
 
 /* ---- readers ---- */
+
+static void set_number(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
 
 /* read_idx(path, ...) -> a Tensor for each path; the files are read at once. */
 static int l_read_idx(lua_State *L) {
@@ -80,10 +86,8 @@ static int l_read_csv(lua_State *L) {
   lua_createtable(L, 0, 3);
   lua_pushboolean(L, info.header);
   lua_setfield(L, -2, "header");
-  lua_pushinteger(L, info.rows);
-  lua_setfield(L, -2, "rows");
-  lua_pushinteger(L, info.columns);
-  lua_setfield(L, -2, "columns");
+  set_number(L, "rows", info.rows);
+  set_number(L, "columns", info.columns);
   return 2;
 }
 
@@ -198,6 +202,23 @@ static int l_hash(lua_State *L) {
   return 1;
 }
 
+/* d:duplicates([other]) -> { count=, relabelled=, first=, second= }: samples of `other` that are in d, or of d that
+ * occur earlier in it. */
+static int l_duplicates(lua_State *L) {
+  ml_error err;
+  ml_duplicates found;
+  const ml_dataset *d = l_dataset(L, 1), *other = lua_isnoneornil(L, 2) ? d : l_dataset(L, 2);
+  if (ml_dataset_duplicates(&found, d, other, &err) != ML_OK) return l_fail(L, &err);
+  lua_createtable(L, 0, 4);
+  set_number(L, "count", found.count);
+  set_number(L, "relabelled", found.relabelled);
+  if (found.count > 0) {
+    set_number(L, "first", found.first + 1);
+    set_number(L, "second", found.second + 1);
+  }
+  return 1;
+}
+
 static int l_moments(lua_State *L) {
   double mean, std;
   ml_dataset_moments(l_dataset(L, 1), &mean, &std);
@@ -245,7 +266,7 @@ void l_open_dataset(lua_State *L) {
     { "get",      l_get      }, { "subset",  l_subset  }, { "range",        l_range        },
     { "shuffled", l_shuffled }, { "classes", l_classes }, { "hash",         l_hash         },
     { "moments",  l_moments  }, { "sample_shape", l_sample_shape }, { "label_counts", l_label_counts },
-    { "dtype",    l_images_dtype }, { NULL, NULL },
+    { "dtype",    l_images_dtype }, { "duplicates", l_duplicates }, { NULL, NULL },
   };
   const luaL_Reg meta[] = { { "__gc", dataset_gc }, { "__len", l_count }, { NULL, NULL } };
   l_new_type(L, L_DATASET, "Dataset", meta, methods);

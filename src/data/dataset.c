@@ -154,7 +154,7 @@ typedef struct hash_job {
   const ml_dataset *d;
   int64_t first;     /* sample of hashes[0] */
   size_t row_bytes;
-  uint64_t hashes[HASH_BLOCK];
+  uint64_t *hashes;
 } hash_job;
 
 /* FNV-1a of each sample's bytes. Four at a time, because one alone waits for its multiplications. */
@@ -174,19 +174,25 @@ static void hash_samples(void *ctx, int64_t begin, int64_t end) {
   }
 }
 
+void ml_dataset_sample_hashes(uint64_t *hashes, const ml_dataset *d, int64_t first, int64_t count) {
+  size_t row_bytes = (size_t)ml_tensor_row_count(d->images) * ml_dtype_size(d->images->dtype);
+  hash_job job = {.d = d, .first = first, .row_bytes = row_bytes, .hashes = hashes};
+  ml_pool_for(hash_samples, &job, count, 64);
+}
+
 /* FNV-1a over the number of samples, the dtype and the shape of one sample, then over (hash of its bytes, label) of
  * every sample in order: equal for equal samples, whether they are a view or a copy. */
 uint64_t ml_dataset_hash(const ml_dataset *d) {
-  hash_job job = {.d = d, .row_bytes = (size_t)ml_tensor_row_count(d->images) * ml_dtype_size(d->images->dtype)};
+  uint64_t hashes[HASH_BLOCK];
   uint64_t hash = fnv_number(FNV_BASIS, (uint64_t)d->count, 8);
   hash = fnv_number(hash, (uint64_t)d->images->dtype, 1);
   for (int i = 1; i < d->images->shape.ndim; i++) hash = fnv_number(hash, (uint64_t)d->images->shape.size[i], 8);
-  for (; job.first < d->count; job.first += HASH_BLOCK) {
-    int64_t n = ml_min64(d->count - job.first, HASH_BLOCK);
-    ml_pool_for(hash_samples, &job, n, 64);
+  for (int64_t first = 0; first < d->count; first += HASH_BLOCK) {
+    int64_t n = ml_min64(d->count - first, HASH_BLOCK);
+    ml_dataset_sample_hashes(hashes, d, first, n);
     for (int64_t i = 0; i < n; i++) {
-      hash = fnv_number(hash, job.hashes[i], 8);
-      hash = fnv_number(hash, (uint32_t)d->labels->i32[ml_dataset_row(d, job.first + i)], 4);
+      hash = fnv_number(hash, hashes[i], 8);
+      hash = fnv_number(hash, (uint32_t)d->labels->i32[ml_dataset_row(d, first + i)], 4);
     }
   }
   return hash;

@@ -35,6 +35,8 @@ int32_t ml_dataset_row(const ml_dataset *d, int64_t i);
 /* A 64-bit hash that tells data sets apart: FNV-1a over the shape, then in order over each sample's own FNV-1a and its
  * label. */
 uint64_t ml_dataset_hash(const ml_dataset *d);
+/* FNV-1a of the bytes of each of the samples first..first+count-1, on all threads. */
+void ml_dataset_sample_hashes(uint64_t *hashes, const ml_dataset *d, int64_t first, int64_t count);
 /* Mean and standard deviation of the pixels as x / 255 (of the features as they are, for f32), in double. */
 void ml_dataset_moments(const ml_dataset *d, double *mean, double *std);
 
