@@ -12,6 +12,7 @@ local m = {}
 -- Every command and its module; `mnistlua CONFIG.lua` is `mnistlua train CONFIG.lua`.
 local commands = {
   bench = "mnistlua.cli.bench",
+  check = "mnistlua.cli.check",
   compare = "mnistlua.cli.compare",
   doctor = "mnistlua.cli.doctor",
   eval = "mnistlua.cli.eval",
@@ -24,7 +25,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "check", "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
+  "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
 }
 
 -- ---- help ----
