@@ -18,6 +18,7 @@ local commands = {
   eval = "mnistlua.cli.eval",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
+  replay = "mnistlua.cli.replay",
   runs = "mnistlua.cli.runs",
   sweep = "mnistlua.cli.sweep",
   train = "mnistlua.cli.train",
@@ -25,7 +26,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "explain", "export", "predict", "repl", "replay", "report", "serve", "show",
+  "explain", "export", "predict", "repl", "report", "serve", "show",
 }
 
 -- ---- help ----

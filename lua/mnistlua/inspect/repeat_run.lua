@@ -1,0 +1,155 @@
+-- Trains an experiment once more as a run was trained and compares the two on the way: the loss of every step that the
+-- run recorded, the weights at the end, bit for bit. It ends at the first step that differs. Called by `mnistlua
+-- replay`; no run folder, no checkpoints, no log files.
+local core = require "mnistlua.core"
+local events = require "mnistlua.train.events"
+local trainer = require "mnistlua.trainer"
+
+local m = {}
+
+-- ---- what the trainer is given in place of a run's folder ----
+
+-- Takes the recorder's place (train/recorder.lua): compares each step's loss with the recorded one.
+local Comparer = {}
+Comparer.__index = Comparer
+
+function Comparer:attach(run) run.recorder = self end
+
+function Comparer.flush() end
+function Comparer.epoch() end
+function Comparer.rewind() end
+
+function Comparer:step(run)
+  local last, expected = run.board.means.last, self.losses[run.step]
+  local found = last["train.loss"]
+  last["train.loss"] = false
+  if not expected then return end
+  self.compared = self.compared + 1
+  if found == expected then return end
+  self.difference = { step = run.step, epoch = run.epoch, expected = expected, found = found or nil }
+  run:stop "it differs"
+end
+
+-- Takes the folder's place (train/store.lua): keeps the weights that would be saved.
+local Keeper = {}
+Keeper.__index = Keeper
+
+function Keeper:save_weights(model)
+  local list = {}
+  for i, entry in ipairs(model:state_dict()) do list[i] = { entry[1], entry[2]:clone() } end
+  self.tensors = list
+  return true
+end
+
+-- ---- the run's end ----
+
+-- Callbacks that only write files, and the one that goes by the clock.
+local silent = {
+  ["callbacks.CSVLogger"] = true, ["callbacks.TensorBoard"] = true, ["callbacks.TimeLimit"] = true,
+}
+
+local function without_silent(callbacks)
+  local list = {}
+  for _, callback in ipairs(callbacks or {}) do
+    if type(callback) ~= "table" or not silent[callback.what] then list[#list + 1] = callback end
+  end
+  return list
+end
+
+-- Stops as the run stopped: after `steps` steps; how: "interrupted", "time" or nil for an epoch's ordinary end.
+local function end_alike(run, steps, how)
+  local asked, stop = run.asked_to_stop, run.stop_as_asked
+  function run.asked_to_stop(self)
+    return asked(self) or steps and self.step >= steps and not self.stopping and not self.interrupted
+  end
+  function run.stop_as_asked(self)
+    if core.interrupts() > 0 then return stop(self) end
+    self.stopping, self.cut_short = "as the run did", how ~= nil
+    if how == "interrupted" then
+      self.interrupted = 2
+      self:emit "interrupt"
+    end
+  end
+end
+
+-- ---- comparing weights ----
+
+-- Numbers that are equal and, where they are zeros, of the same sign.
+local function same_bits(a, b)
+  if a.dtype ~= b.dtype or table.concat(a.shape, "x") ~= table.concat(b.shape, "x") then return false end
+  if a:numel() == 0 then return true end
+  return core.scope(function()
+    if a:eq(b):min():item() ~= 1 then return false end
+    return a.dtype ~= "f32" or (1 / a):eq(1 / b):min():item() == 1
+  end)
+end
+
+local function by_name(list)
+  local map = {}
+  for _, entry in ipairs(list) do map[entry[1]] = entry[2] end
+  return map
+end
+
+local function describe(name, a, b)
+  local shape_a, shape_b = table.concat(a.shape, "x"), table.concat(b.shape, "x")
+  if a.dtype ~= b.dtype or shape_a ~= shape_b then
+    return { tensor = name, why = ("%s %s was %s %s"):format(b.dtype, shape_b, a.dtype, shape_a) }
+  end
+  return core.scope(function()
+    local n = a:numel()
+    local equal = math.tointeger(a:eq(b):sum():item())
+    local largest = a.dtype == "f32" and (a - b):abs():max():item() or nil
+    return { tensor = name, values = n, different = n - equal, largest = largest }
+  end)
+end
+
+--- The first tensor of `before` that is another one in `now` (both lists of { name, tensor }): { tensor, values,
+--- different, largest } or { tensor, why }; nil if all are the same to the bit.
+function m.first_difference(before, now)
+  local recording, map = core.recording(false), by_name(now)
+  local found
+  for _, entry in ipairs(before) do
+    local name, a = entry[1], entry[2]
+    local b = map[name]
+    if not b then
+      found = { tensor = name, why = "there is none now" }
+    elseif not same_bits(a, b) then
+      found = describe(name, a, b)
+    end
+    if found then break end
+  end
+  core.recording(recording)
+  if not found and #now ~= #before then found = { tensor = now[#now][1], why = "there was none" } end
+  return found
+end
+
+-- ---- the whole ----
+
+--- The experiment's run, made ready.
+function m.prepare(experiment, seed)
+  experiment.listeners = events.listeners(experiment.on, without_silent(experiment.callbacks))
+  return trainer.prepare(experiment, { seed = seed })
+end
+
+--- Trains it. given: tensors (the weights to compare with), losses (by step), steps and how (of the run's end, or nil),
+--- progress (a display), resume (where it began, or nil). Returns { steps, compared, difference (of a step), weights (a
+--- difference of weights), interrupted }; without any difference the run is the same.
+function m.run(run, given)
+  local comparer = setmetatable({ losses = given.losses, compared = 0, difference = false }, Comparer)
+  local keeper = setmetatable({ dir = false, recorder = comparer, saved = false, tensors = false }, Keeper)
+  end_alike(run, given.steps, given.how)
+  trainer.train(run, { progress = given.progress, store = keeper, resume = given.resume })
+  local count = core.interrupts()
+  local r = { steps = run.step, compared = comparer.compared, difference = comparer.difference or nil }
+  if r.difference then return r end
+  if count > 0 then
+    r.interrupted = run.interrupted
+  elseif not keeper.tensors then
+    r.weights = { tensor = "all", why = "they hold NaN or infinity now" }
+  else
+    r.weights = m.first_difference(given.tensors, keeper.tensors)
+  end
+  return r
+end
+
+return m
