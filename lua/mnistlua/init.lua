@@ -14,6 +14,7 @@ local ml = {
   augment = require("mnistlua.data.augment").new,
   tta = require("mnistlua.tta").new,
   ensemble = require "mnistlua.ensemble",
+  predictor = require("mnistlua.predictor").new,
   experiment = require("mnistlua.experiment").new,
   precision = require("mnistlua.precision").use,
   recompute_bn = require "mnistlua.nn.recompute_bn",

@@ -115,10 +115,23 @@ local function inputs_of(batch)
   return list
 end
 
+-- Pictures one by one, from bytes to probabilities, as whoever has a single one does it: images/s.
+local function predictor_rate(model, seconds)
+  local data = images().train
+  local predictor, pictures, at = ml.predictor(model, { shape = { 28, 28 }, normalise = data.normalise }), {}, 0
+  for i = 1, 64 do pictures[i] = data[i].image end
+  local function once()
+    at = at % #pictures + 1
+    predictor:probabilities(pictures[at])
+  end
+  return repeated(function() core.scope(once) end, seconds)
+end
+
 --- Inference, model(x) on batches in memory: images/s.
 function m.infer(seconds, batch)
   local model = network.new()
   model:build { 28, 28 }
+  if batch == 1 then return predictor_rate(model, seconds) end
   return batch * forward_rate(model, inputs_of(batch), seconds)
 end
 

@@ -80,7 +80,8 @@ exporters[nn.Reshape] = function(list, layer) list:reshape(layer:infer(list.shap
 
 exporters[nn.Linear] = function(list, layer)
   if #list.shape ~= 1 then return "its input is not a row of features" end
-  list:add("linear", { layer.out_features }, { weight = layer.weight:detach(), bias = layer.bias and layer.bias:detach() })
+  local bias = layer.bias and layer.bias:detach()
+  list:add("linear", { layer.out_features }, { weight = layer.weight:detach(), bias = bias })
 end
 
 -- "same" puts the smaller half of an odd padding on top and on the left, as PyTorch does.
@@ -176,6 +177,21 @@ function m.of(model, shape)
   return list
 end
 
+local weights = { "weight", "bias", "scale", "shift", "slope" }
+
+--- The same list with weights of its own.
+function m.copied(list)
+  local out = {}
+  for i, layer in ipairs(list) do
+    out[i] = {}
+    for key, value in pairs(layer) do out[i][key] = value end
+    for _, key in ipairs(weights) do
+      if type(layer[key]) == "userdata" then out[i][key] = layer[key]:clone() end
+    end
+  end
+  return out
+end
+
 -- ---- fewer layers ----
 
 -- The layer before a scale, its weights multiplied: W x + b becomes (s W) x + (s b + t).
@@ -186,7 +202,6 @@ local function absorb(before, scale)
   for key, value in pairs(before) do folded[key] = value end
   folded.weight = (before.weight * scale.scale:reshape(table.unpack(shape))):clone()
   folded.bias = (before.bias and before.bias * scale.scale + scale.shift or scale.shift):clone()
-  folded.output = scale.output
   return folded
 end
 
