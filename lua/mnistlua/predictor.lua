@@ -134,8 +134,8 @@ local spec = {
   normalise = { type = "table" },
 }
 
---- A predictor of `model`, a classifier: ml.predictor(model, { shape = { 28, 28 }, normalise = { mean, std } }). shape is
---- a sample's, which the model is built for; normalise is what its training data had (data.normalise), for pixels as
+--- A predictor of `model`, a classifier: ml.predictor(model, { shape = { 28, 28 }, normalise = { mean, std } }). shape
+--- is a sample's, which the model is built for; normalise is what its training data had (data.normalise), for pixels as
 --- x / 255. Make it after training: later changes of the model do not reach it, unless the model is no plain chain of
 --- layers (then the predictor calls it). The model is put into evaluation.
 function Predictor.new(model, given)

@@ -50,8 +50,9 @@ function TestPredictor:testAFirstLayerWithoutBias()
 end
 
 function TestPredictor:testConvolutions()
-  check(nn.Sequential { nn.Conv2d(6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(), nn.Conv2d(8, 4, { padding = "same" }),
-    nn.PReLU(8), nn.AvgPool2d(2, 2, 1), nn.LeakyReLU(0.1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5) },
+  check(nn.Sequential { nn.Conv2d(6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(),
+    nn.Conv2d(8, 4, { padding = "same" }), nn.PReLU(8), nn.AvgPool2d(2, 2, 1), nn.LeakyReLU(0.1),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5) },
     { 14, 14 })
 end
 
@@ -63,7 +64,8 @@ end
 function TestPredictor:testAModelOfItsOwn()
   local Twice = nn.Module "Twice"
   function Twice.forward(_, x) return x * 2 end
-  check(nn.Sequential { nn.Flatten(), Twice(), nn.Linear(4), nn.Softmax() }, { 4, 4 }, function(y) return y:softmax(-1) end)
+  local model = nn.Sequential { nn.Flatten(), Twice(), nn.Linear(4), nn.Softmax() }
+  check(model, { 4, 4 }, function(y) return y:softmax(-1) end)
 end
 
 function TestPredictor:testAModelThatEndsInProbabilities()
