@@ -69,6 +69,20 @@ end
 --- An option that may be given once.
 function m.option(parser, ...) return parser:option(...):overwrite(false) end
 
+local parts = { "train", "val", "test" }
+
+--- --part: which part of a run's data.
+function m.part(parser)
+  m.option(parser, "--part", "of the run's data: test (default, or val where there is none), val, train")
+    :argname("PART"):convert(function(text)
+      for _, part in ipairs(parts) do
+        if part == text then return part end
+      end
+      return nil, ("--part: expected train, val or test, got '%s'%s"):format(core.escape(text),
+        options.hint(text, parts))
+    end)
+end
+
 local shared = {
   seed = function(p)
     m.option(p, "--seed", "seed of every random stream (default 0)"):convert(m.whole("--seed", 0, 0xffffffff))

@@ -3,7 +3,6 @@
 local arguments = require "mnistlua.cli.arguments"
 local color = require "mnistlua.color"
 local core = require "mnistlua.core"
-local failure = require "mnistlua.failure"
 local json = require "mnistlua.json"
 local measure = require "mnistlua.inspect.measure"
 local measure_text = require "mnistlua.inspect.measure_text"
@@ -17,53 +16,22 @@ local text_table = require "mnistlua.cli.text_table"
 
 local m = { about = "loss, accuracy, classes and confusion matrix of a model", usage = "RUN|MODEL [options]" }
 
-local parts = { "train", "val", "test" }
-
 function m.options(parser)
   parser:argument("model", "a run (last, its number, its folder's name) or a .safetensors file of mnistlua"):args "?"
   arguments.option(parser, "--data", "in place of the run's own: a data set's name, a folder of PNGs, a CSV file")
     :argname "DATA"
-  arguments.option(parser, "--part", "of the run's data: test (default, or val where there is none), val, train")
-    :argname("PART"):convert(function(text)
-      for _, part in ipairs(parts) do
-        if part == text then return part end
-      end
-      return nil, ("--part: expected train, val or test, got '%s'%s"):format(core.escape(text),
-        options.hint(text, parts))
-    end)
+  arguments.part(parser)
   arguments.add(parser, "threads", "precision", "data_dir", "out", "json")
 end
 
 -- ---- model and data ----
 
--- The part of the run's data to evaluate, and its name.
-local function part_of(bundle, wanted)
-  if wanted and not rawget(bundle, wanted) then
-    options.usage(("--part: the data has no %s part: %s"):format(wanted, core.escape(tostring(bundle))))
-  end
-  for _, part in ipairs { wanted or "test", "val", "train" } do
-    if rawget(bundle, part) then return bundle[part], part end
-  end
-end
-
-local function put_weights(experiment, source)
-  local model = experiment.model
-  model:build(experiment.data:sample_shape())
-  local ok, problem = model:check_state_dict(source.tensors)
-  if not ok then
-    error(failure.new("runtime", ("%s does not fit the model of its config: %s"):format(core.escape(source.path),
-      problem)), 0)
-  end
-  model:load_state_dict(source.tensors)
-  return model
-end
-
 local function evaluate(args)
   local source = sources.open(args.out, args.model)
   local experiment = sources.experiment(source, args)
-  local model, bundle = put_weights(experiment, source), experiment.data
+  local model, bundle = sources.model(source, experiment), experiment.data
   local d, part
-  if args.data then d = other_data.read(args.data, bundle.train) else d, part = part_of(bundle, args.part) end
+  if args.data then d = other_data.read(args.data, bundle.train) else d, part = sources.part(bundle, args.part) end
   local before = precision.begin(precision.of(experiment))
   local result = measure.evaluate(model, experiment.loss, d, bundle:sample_shape(), experiment.eval_batch)
   core.precision(before)

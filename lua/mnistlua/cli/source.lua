@@ -137,4 +137,24 @@ function m.experiment(s, args)
   return experiment
 end
 
+--- The experiment's model with the source's weights in it.
+function m.model(s, experiment)
+  local model = experiment.model
+  model:build(experiment.data:sample_shape())
+  local ok, problem = model:check_state_dict(s.tensors)
+  if not ok then fail("%s does not fit the model of its config: %s", core.escape(s.path), problem) end
+  model:load_state_dict(s.tensors)
+  return model
+end
+
+--- The part of a bundle that is asked for ("train", "val", "test"), or by default the one to evaluate; and its name.
+function m.part(bundle, wanted)
+  if wanted and not rawget(bundle, wanted) then
+    options.usage(("--part: the data has no %s part: %s"):format(wanted, core.escape(tostring(bundle))))
+  end
+  for _, part in ipairs { wanted or "test", "val", "train" } do
+    if rawget(bundle, part) then return bundle[part], part end
+  end
+end
+
 return m
