@@ -16,6 +16,7 @@ local commands = {
   compare = "mnistlua.cli.compare",
   doctor = "mnistlua.cli.doctor",
   eval = "mnistlua.cli.eval",
+  explain = "mnistlua.cli.explain",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   replay = "mnistlua.cli.replay",
@@ -26,7 +27,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "explain", "export", "predict", "repl", "report", "serve", "show",
+  "export", "predict", "repl", "report", "serve", "show",
 }
 
 -- ---- help ----
