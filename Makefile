@@ -30,7 +30,7 @@ TEST_AID := $(filter-out $(TEST_SRC),$(wildcard tests/c/*.c))
 obj       = $(patsubst %.c,$(BUILD)/%.o,$(1))
 TESTS    := $(patsubst tests/c/%.c,$(BUILD)/tests/c/%,$(TEST_SRC))
 
-.PHONY: all help run data check check-c check-lua check-cli check-crash check-asan check-tsan bench bench-kernels lint clean
+.PHONY: all help run data check check-c check-lua check-cli check-crash check-asan check-tsan fuzz bench bench-kernels lint clean
 
 all: $(TARGET)
 
@@ -68,6 +68,7 @@ help:
 	@echo 'make check-crash  a run killed 300 times, at random and at every system call of a save; no space, EIO'
 	@echo 'make check-asan all tests under the address, undefined-behaviour and leak sanitizers'
 	@echo 'make check-tsan the C tests under the thread sanitizer'
+	@echo 'make fuzz       the readers of files on bytes that clang makes up, FUZZ_SECONDS (20) each'
 	@echo 'make bench      the speed of training and more, beside NumPy, PyTorch and scikit-learn where they are installed'
 	@echo 'make bench-kernels  the kernels in GFLOP/s, beside the peak measured in the same run'
 	@echo 'make lint       layering, file sizes, luacheck, and a build with clang'
@@ -102,6 +103,22 @@ check-asan:
 
 check-tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan TARGET=build/tsan/mnistlua OPT=-O1 CFLAGS=-g SAN=-fsanitize=thread check-c
+
+# Each reader of files on made-up bytes (tests/fuzz); needs clang and its run-time library.
+FUZZ         := idx csv png safetensors
+FUZZ_SECONDS ?= 20
+FUZZ_CFLAGS  := -O1 -g -Wno-pass-failed -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/as_file.h $(patsubst %.c,build/fuzz/%.o,$(CORE_SRC))
+	$(if $(Q),$(call say,LINK,$@))
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) $(ALL_LDFLAGS) -fsanitize=fuzzer $(LIBS)
+
+fuzz: $(TARGET)
+	@$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz CFLAGS= OPT= SAN='$(FUZZ_CFLAGS)' \
+	  $(addprefix build/fuzz/fuzz_,$(FUZZ))
+	@SEEDS=build/fuzz/seeds ./$(TARGET) tests/fuzz/seeds.lua
+	@for target in $(FUZZ); do mkdir -p build/fuzz/found/$$target; echo "== $$target"; \
+	  build/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+	    -verbosity=0 -artifact_prefix=build/fuzz/$$target- build/fuzz/found/$$target build/fuzz/seeds/$$target || exit 1; done
 
 # BENCH holds options: make bench BENCH='--quick --save speed.json'
 bench: $(TARGET)
