@@ -46,6 +46,7 @@ check "stopped at the end of an epoch" 0 -- "$program" --resume --quiet
 same "the same" "$(newest whole)" "$(newest runs)"
 rm -rf runs
 check "--max-time: done, with the way on" 0 out='time limit' out='^resume' -- "$program" run.lua --quiet --max-time 0.0001s
+check "and why is told later" 0 out='^status +done \(time limit reached\), ' -- "$program" runs show last
 check "and on" 0 noerr='epoch' -- "$program" --resume last --quiet
 same "to the same" "$(newest whole)" "$(newest runs)"
 check "again and again" 0 out='^train accuracy' -- bash -c 'rm -rf runs; export SIGNAL=TERM

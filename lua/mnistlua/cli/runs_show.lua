@@ -76,7 +76,9 @@ local function status_line(r)
   local holder = r.status == "running" and folder.holder(r.dir) or 0
   local status = color.paint_stdout(run_text.status_colors[r.status], core.escape(r.status))
   local who = holder > 0 and (" (process %d)"):format(holder) or ""
-  print(("%-14s %s%s%s%s"):format("status", status, when, took, who))
+  local why = folder.why_stopped(r.dir)
+  why = why and why ~= r.status and (" (%s)"):format(core.escape(why)) or ""
+  print(("%-14s %s%s%s%s%s"):format("status", status, why, when, took, who))
 end
 
 local function show(r, facts, epochs)

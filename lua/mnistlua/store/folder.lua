@@ -105,4 +105,7 @@ end
 --- run.json as it is, or nil.
 function m.facts(dir) return read_json(dir .. "/run.json") end
 
+--- Why the run ended before its planned end ("time limit reached", "interrupted", ...), or nil.
+function m.why_stopped(dir) return text_or_nil((read_json(dir .. "/result.json") or {}).stopped) end
+
 return m
