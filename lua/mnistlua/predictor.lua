@@ -1,4 +1,4 @@
--- ml.predictor: a trained model as a function of pixels. What evaluation does in steps (bytes to f32, normalisation,
+-- ml.predictor: a trained model as a function of pixels. What evaluation does in steps (bytes to 0..1, normalisation,
 -- batch norm) is multiplied into the weights once, so that black pixels are zeros, which cost nothing, and a picture
 -- goes through as few layers as there can be. Used by everything that classifies single pictures.
 local core = require "mnistlua.core"
@@ -12,11 +12,10 @@ Predictor.__name = "Predictor"
 -- ---- the normalisation as part of the first layer ----
 
 -- W ((x - mean) / std) + b = (W / std) x + (b - mean / std sum(W)). A convolution whose padding stands for black after
--- the normalisation cannot do this.
-local function absorb_normalisation(list, normalise)
-  local mean, std = normalise[1], normalise[2]
+-- the normalisation cannot do this, unless it only scales.
+local function absorb_normalisation(list, mean, std)
   for i, layer in ipairs(list) do
-    local padded = layer.padding and math.max(table.unpack(layer.padding)) > 0
+    local padded = layer.padding and math.max(table.unpack(layer.padding)) > 0 and mean ~= 0
     if layer.weight and not padded then
       local sums = layer.weight:reshape(layer.weight:size(1), -1):sum(2) * (mean / std)
       local folded = {}
@@ -109,9 +108,12 @@ end
 
 -- ---- making one ----
 
--- The functions one after the other, the last of which gives probabilities.
+local white = 255    -- the functions below take pixels as bytes are, 0 to 255
+
+-- The functions one after the other, the last of which gives probabilities; nil where the normalisation cannot be
+-- absorbed.
 local function chain(list, normalise)
-  if normalise and not absorb_normalisation(list, normalise) then return nil end
+  if not absorb_normalisation(list, normalise[1] * white, normalise[2] * white) then return nil end
   local functions, last = functions_of(list), list[#list].kind
   if last == "log_softmax" then functions[#functions + 1] = function(x) return x:exp() end
   elseif last ~= "softmax" then functions[#functions + 1] = function(x) return x:softmax(-1) end end
@@ -121,12 +123,10 @@ local function chain(list, normalise)
   end
 end
 
--- What evaluation does, for models that are no chain of layers.
+-- What evaluation does, for other models.
 local function as_evaluated(model, normalise)
-  return function(x)
-    if normalise then x = (x - normalise[1]) / normalise[2] end
-    return model(x):softmax(-1)
-  end
+  local scale, shift = 1 / (white * normalise[2]), -normalise[1] / normalise[2]
+  return function(x) return model(x * scale + shift):softmax(-1) end
 end
 
 local spec = {
@@ -143,7 +143,7 @@ function Predictor.new(model, given)
     options.fail(options.class_hint(model) or "ml.predictor: expected a model, got " .. options.show(model))
   end
   local o = options.read("ml.predictor", given or {}, spec)
-  local normalise = o.normalise and (o.normalise[1] ~= 0 or o.normalise[2] ~= 1) and o.normalise or nil
+  local normalise = o.normalise or { 0, 1 }
   model:build(o.shape):eval()
   local list = layers.of(model, o.shape)
   local recording = core.recording(false)
@@ -164,7 +164,7 @@ local function check(self, pixels)
 end
 
 local function compute(self, pixels, several)
-  local x = pixels.dtype == "u8" and pixels:to "f32" / 255 or pixels
+  local x = pixels.dtype == "u8" and pixels:to "f32" or pixels * white
   if not several then x = x:reshape(1, table.unpack(self.shape)) end
   return self.compute(x)
 end

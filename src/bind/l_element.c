@@ -65,6 +65,12 @@ int64_t l_convert(ml_tensor *to, const ml_tensor *from) {
     memmove(to->data, from->data, ml_tensor_bytes(from));
     return -1;
   }
+  if (to->dtype == ML_F32 && from->dtype == ML_U8) {   /* pixels: all of them fit */
+    float *values = to->f32;
+    const uint8_t *bytes = from->u8;
+    for (int64_t i = 0; i < n; i++) values[i] = bytes[i];
+    return -1;
+  }
   for (int64_t i = 0; i < n; i++) {
     double value = trunc(ml_tensor_get(from, i));
     if (!l_fits(to->dtype, value)) return i;
