@@ -1,0 +1,73 @@
+-- The colours of pictures: values to red, green and blue, those to one of the terminal's 256 colours or to 24 bits, and
+-- escape codes. It decides nothing; terminal.lua knows what the terminal can.
+local m = {}
+
+-- Stops of the scales: red, green and blue in 0..255 at equal distances. Zero is black in all of them.
+local scales = {
+  grey = { { 0, 0, 0 }, { 255, 255, 255 } },
+  positive = { { 0, 0, 0 }, { 214, 48, 24 }, { 255, 224, 150 } },
+  negative = { { 0, 0, 0 }, { 28, 84, 222 }, { 160, 236, 255 } },
+}
+
+local not_a_number = { 255, 0, 255 }
+
+local function on_scale(stops, v)
+  local at = v * (#stops - 1)
+  local i = math.min(math.floor(at), #stops - 2)
+  local a, b, t = stops[i + 1], stops[i + 2], at - i
+  return a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t, a[3] + (b[3] - a[3]) * t
+end
+
+local function channel(v) return v == v and math.floor(v * 255 + 0.5) or 255 end
+
+--- Red, green and blue (whole numbers 0..255) of a picture's pixel number i. Greys, or blue for negative and red for
+--- positive values where `signed`; magenta for NaN.
+function m.rgb(picture, i, signed)
+  local v = picture[1][i]
+  if picture[3] then return channel(v), channel(picture[2][i]), channel(picture[3][i]) end
+  if v ~= v then return table.unpack(not_a_number) end
+  if not signed then
+    local level = channel(v)
+    return level, level, level
+  end
+  local r, g, b = on_scale(v < 0 and scales.negative or scales.positive, math.abs(v))
+  return math.floor(r + 0.5), math.floor(g + 0.5), math.floor(b + 0.5)
+end
+
+-- ---- 256 colours: 16..231 are a cube of 6 levels, 232..255 greys ----
+
+local levels = { 0, 95, 135, 175, 215, 255 }
+
+local function nearest_level(v)
+  if v < 48 then return 0 elseif v < 115 then return 1 end
+  return math.min((v - 35) // 40, 5)
+end
+
+local function distance(r, g, b, r2, g2, b2) return (r - r2) ^ 2 + (g - g2) ^ 2 + (b - b2) ^ 2 end
+
+--- The nearest of the 256 colours, from 16 on: the first 16 are whatever the user chose.
+function m.palette(r, g, b)
+  local i, j, k = nearest_level(r), nearest_level(g), nearest_level(b)
+  local cube = distance(r, g, b, levels[i + 1], levels[j + 1], levels[k + 1])
+  local step = math.max(0, math.min(((r + g + b) // 3 - 3) // 10, 23))
+  local grey = 8 + 10 * step
+  if distance(r, g, b, grey, grey, grey) < cube then return 232 + step end
+  return 16 + 36 * i + 6 * j + k
+end
+
+--- A function (r, g, b) -> the middle of an escape code that sets a colour: "5;243", or "2;10;20;30" with 24 bits.
+function m.coder(bits)
+  if bits == 24 then return function(r, g, b) return ("2;%d;%d;%d"):format(r, g, b) end end
+  local known = {}
+  return function(r, g, b)
+    local key = r << 16 | g << 8 | b
+    local text = known[key]
+    if not text then
+      text = ("5;%d"):format(m.palette(r, g, b))
+      known[key] = text
+    end
+    return text
+  end
+end
+
+return m
