@@ -113,8 +113,10 @@ function m.picture(image, saliency, shape)
   if not drawable(shape) then return {} end
   local lines = split(picture.text(as_picture(image, shape)))
   if not saliency then return lines end
-  lines[#lines + 1] = "saliency: how the output of the class that was chosen changes with each pixel"
-  for _, line in ipairs(split(picture.text(as_picture(saliency, shape), { signed = true }))) do
+  lines[#lines + 1] = "saliency: how strongly the output of the chosen class changes with each pixel"
+    .. (color.on_stdout and "; the colours say in which direction" or "")
+  local drawn = color.on_stdout and saliency or saliency:abs()
+  for _, line in ipairs(split(picture.text(as_picture(drawn, shape), { signed = color.on_stdout }))) do
     lines[#lines + 1] = line
   end
   return lines
