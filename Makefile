@@ -14,7 +14,7 @@ say      = @printf '%-5s %s\n' '$(1)' '$(2)'
 BUILD   ?= build/release
 TARGET  ?= mnistlua
 OPT     ?= -O3
-PKG     := lua5.4 zlib libdeflate libpng jansson sqlite3
+PKG     := lua5.4 zlib libdeflate libpng jansson sqlite3 libedit
 HARDEN  := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  ?= -g $(HARDEN)

@@ -7,6 +7,7 @@ local checkpoint = require "mnistlua.train.checkpoint"
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local failure = require "mnistlua.failure"
+local json = require "mnistlua.json"
 local options = require "mnistlua.options"
 local params = require "mnistlua.params"
 local precision = require "mnistlua.precision"
@@ -62,7 +63,7 @@ local function metadata(run)
     ["mnistlua.step"] = tostring(run.keeper and run.keeper:step() or run.step),
     ["mnistlua.precision"] = precision.used(), ["mnistlua.config"] = context.config_text,
     ["mnistlua.steps"] = tostring(run.step), ["mnistlua.stand_in"] = context.data,
-    ["mnistlua.data_hash"] = run.data:hash(),
+    ["mnistlua.data_hash"] = run.data:hash(), ["mnistlua.changes"] = run.changes and json.encode(run.changes) or nil,
   }
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do
@@ -118,7 +119,7 @@ local function result_of(run, store, test, views)
   r.weights = store and store.saved and store.weights or nil
   r.status = run.interrupted and "interrupted" or "done"
   r.stopped = run.stopping ~= "done" and run.stopping or nil
-  r.forced = run.forced or nil
+  r.forced, r.changes = run.forced or nil, run.changes or nil
   r.resume = run.cut_short and run.checkpoints and run.checkpoints.newest and store and store.resume or nil
   r.config, r.params = context.config, context.params and context.params.values
   return r

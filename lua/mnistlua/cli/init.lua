@@ -19,6 +19,7 @@ local commands = {
   explain = "mnistlua.cli.explain",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
+  repl = "mnistlua.cli.repl",
   replay = "mnistlua.cli.replay",
   runs = "mnistlua.cli.runs",
   sweep = "mnistlua.cli.sweep",
@@ -27,7 +28,7 @@ local commands = {
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "export", "predict", "repl", "report", "serve", "show",
+  "export", "predict", "report", "serve", "show",
 }
 
 -- ---- help ----

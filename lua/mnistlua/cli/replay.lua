@@ -7,6 +7,7 @@ local json = require "mnistlua.json"
 local metrics = require "mnistlua.store.metrics"
 local options = require "mnistlua.options"
 local outcome = require "mnistlua.cli.outcome"
+local run_text = require "mnistlua.cli.run_text"
 local progress = require "mnistlua.train.progress"
 local repeat_run = require "mnistlua.inspect.repeat_run"
 local resume = require "mnistlua.train.resume"
@@ -67,6 +68,9 @@ local function differences(source, run)
   compare("the version", source.version, core.version)
   compare("the hash of the training data", source.data_hash, run.data:hash())
   compare("the precision", source.precision and not source.precision:find "+" and source.precision, run.precision)
+  for _, text in ipairs(run_text.changes(source.changes)) do
+    list[#list + 1] = "the run was changed by hand at " .. text
+  end
   if sources.result(source).forced then list[#list + 1] = "the run went on by force after something had changed" end
   return list
 end

@@ -23,6 +23,18 @@ function m.age(seconds)
   return ("%d d"):format(seconds // 86400)
 end
 
+--- What was changed by hand in a paused run, a line for each statement.
+function m.changes(changes)
+  local lines = {}
+  for _, change in ipairs(type(changes) == "table" and changes or {}) do
+    for _, statement in ipairs(type(change.statements) == "table" and change.statements or {}) do
+      lines[#lines + 1] = ("step %s: %s"):format(tostring(change.step),
+        core.escape((tostring(statement):gsub("\n", " "))))
+    end
+  end
+  return lines
+end
+
 --- A metric's value: accuracies in per cent, losses with four digits.
 function m.metric(name, value)
   if value == nil then return "-" end

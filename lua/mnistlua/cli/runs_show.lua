@@ -89,6 +89,7 @@ local function show(r, facts, epochs)
   show_params(r)
   if r.parent then line("goes on from", "%s, step %d", r.parent, r.parent_step or 0) end
   if facts and facts.forced then line("forced", "it went on although its config or data had changed") end
+  for _, text in ipairs(run_text.changes(facts and facts.changes)) do line("changed", "by hand at %s", text) end
   if r.data then line("data", "%s   hash %s", r.data, r.data_hash or "unknown") end
   if r.precision then
     line("computed", "seed %d, %s, %s, %d threads, mnistlua %s", r.seed or 0, r.precision, r.isa or "?", r.threads or 0,

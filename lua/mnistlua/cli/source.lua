@@ -70,6 +70,7 @@ local function from_weights(s, metadata)
   s.config_text, s.seed, s.stand_in = entry "config", math.tointeger(tonumber(entry "seed" or 0)), entry "stand_in"
   s.precision, s.isa, s.version = entry "precision", entry "isa", entry "version"
   s.asked_precision = is_precision(s.precision) and s.precision or nil
+  s.changes = entry "changes" and core.json_decode(entry "changes") or nil
   s.data_hash, s.steps = entry "data_hash", math.tointeger(tonumber(entry "steps" or ""))
 end
 

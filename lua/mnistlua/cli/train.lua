@@ -20,6 +20,7 @@ function m.options(parser)
   parser:flag("--no-progress", "one line per epoch, also on a terminal")
   arguments.option(parser, "--progress", "auto, or json: an object per epoch and second on stderr, for other programs")
     :choices { "auto", "json" }:default "auto"
+  parser:flag("-i", "open a prompt when the run, or the script, has ended")
   arguments.option(parser, "-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config")
     :argname "STATEMENT"
 end
@@ -82,6 +83,7 @@ local function train(args)
   if not code and #(args.assert or {}) > 0 then
     options.usage(args.config .. ": --assert needs a config that returns an experiment")
   end
+  if not code and args.i then return require("mnistlua.cli.repl").open() end
   return code or outcome.exit.done
 end
 
@@ -89,9 +91,13 @@ end
 --- what goes wrong is a failure at run time.
 function m.run(args)
   if args.e and args.config then options.usage "give a config or -e STATEMENT, not both" end
-  if args.e then return run_statement(args.e) end
+  if args.e then
+    local code = run_statement(args.e)
+    return args.i and require("mnistlua.cli.repl").open() or code
+  end
   if args.resume then return resumed(args) end
   config.override(args.parameters)
+  if not args.config and core.isatty(0) and core.isatty(1) then return require("mnistlua.cli.repl").open() end
   if not args.config then
     options.usage "no config given: mnistlua CONFIG.lua (try configs/mlp512.lua; mnistlua --help lists the options)"
   end

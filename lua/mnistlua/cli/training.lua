@@ -138,6 +138,9 @@ function m.train(run, args, source)
   store.resume = resume_command(store, args)
   if source and source.forced and source.continues then mark_change(store, source) end
   if not args.quiet then report.opening(run, display, source) end
+  if not (args.quiet or args.json or args.progress == "json") then
+    run.pause = require("mnistlua.repl.pause").at_terminal(store.dir) or false
+  end
   local result, unsaved = require("mnistlua.trainer").train(run, {
     progress = display, store = store, deadline = args.max_time and core.clock() + args.max_time,
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
@@ -146,7 +149,13 @@ function m.train(run, args, source)
   local saved, why = store:save_result(result)
   report.show(result, run, args.json)
   if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
-  return exit_code(run, result, args)
+  local code = exit_code(run, result, args)
+  if args.i then
+    local about = "run, model, data, loss, optimizer and result are those of the run that ended"
+    require("mnistlua.cli.repl").open({ run = run, model = run.model:eval(), data = run.data, loss = run.loss,
+      optimizer = run.optimizer, result = result }, about)
+  end
+  return code
 end
 
 return m

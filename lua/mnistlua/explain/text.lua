@@ -103,7 +103,7 @@ local function as_picture(t, shape) return t:reshape(shape[#shape - 1], shape[#s
 
 local function split(text)
   local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  for line in text:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
   return lines
 end
 

@@ -165,6 +165,7 @@ local function put_counters(run, s)
   copy_into(run.board.means.weight, s.weight)
   run.window, run.best, run.tested = s.window or false, s.best or false, s.tested or false
   run.forced = run.forced or s.forced or false
+  run.changes, run.held_lr = s.changes or false, s.held_lr or false
   callback_state.refill(run.state, s.script)
 end
 

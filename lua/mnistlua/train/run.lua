@@ -4,6 +4,7 @@ local averaging = require "mnistlua.train.averaging"
 local core = require "mnistlua.core"
 local dataset = require "mnistlua.data.dataset"
 local events = require "mnistlua.train.events"
+local follow = require "mnistlua.train.follow"
 local metrics = require "mnistlua.train.metrics"
 local options = require "mnistlua.options"
 local sched = require "mnistlua.sched"
@@ -36,6 +37,7 @@ function Run.new(experiment, given)
     finished = false, working = false, batch_x = false, tested = false, schedule_info = {},
     average = e.average or false, averaging = averaging.new(), window = false, keeper = false, dir = false,
     checkpoints = false, go_on_at = false, first_step = 0, best = false, forced = false, cut_short = false, state = {},
+    pause = false, changes = false, held_lr = false,
     needs_closure = e.optimizer and e.optimizer.needs_closure or false,
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
   }
@@ -93,35 +95,14 @@ function Run:seconds_left()
   return self:seconds() / done * (self.total_steps - self.step)
 end
 
--- Sets how strongly the batch of this step (0 is the first) is augmented, which the loader begins one step ahead.
-local function follow_strength(self, step)
-  local augment = self.experiment.augment
-  if not augment or type(augment.strength) ~= "function" or step >= self.total_steps then return end
-  local per_epoch = self.steps_per_epoch
-  self.loader:strength(augment:strength_at(step, step / self.total_steps, {
-    epoch = step // per_epoch, epoch_progress = step % per_epoch / per_epoch, steps_per_epoch = per_epoch,
-    total_steps = self.total_steps,
-  }))
-end
-
 function Run:begin_epoch()
   self.epoch = self.epoch + 1
   self.step_in_epoch, self.epoch_progress = 0, 0
   self.board:turn()
   self.model:train()
-  follow_strength(self, self.step)
+  follow.strength(self, self.step)
   self.loader:start(self.epoch, 1)
   self:emit "epoch_start"
-end
-
--- Sets the learning rate and the momentum of the step that begins. The table that schedules are given is the same in
--- every step.
-function Run:follow_schedules(schedule, momentum)
-  local info = self.schedule_info
-  info.epoch, info.epoch_progress = self.epoch - 1, self.step_in_epoch / self.steps_per_epoch
-  info.steps_per_epoch, info.total_steps = self.steps_per_epoch, self.total_steps
-  if schedule then self.optimizer.lr = sched.value(schedule, self.step, self.progress, info) end
-  if momentum then self.optimizer:set_momentum(sched.momentum_value(momentum, self.step, self.progress, info)) end
 end
 
 -- The next batch, with the step's clock, learning rate and counters set; nil at the end of the epoch.
@@ -129,12 +110,11 @@ function Run:begin_step()
   self.step_started = core.clock()
   self.batch_x = false
   core.step_begin(self.epoch, self.step_in_epoch + 1)
-  follow_strength(self, self.step + 1)
+  follow.strength(self, self.step + 1)
   local x, y = self.loader:next()
   if not x then return nil end
   self.progress = self.step / self.total_steps
-  local schedule, momentum = self.experiment.schedule, self.experiment.momentum
-  if schedule or momentum then self:follow_schedules(schedule, momentum) end
+  follow.schedules(self)
   self.step, self.step_in_epoch, self.batch_x = self.step + 1, self.step_in_epoch + 1, x
   if self.optimizer then self.board.values["lr"] = self.optimizer.lr end
   self.in_step = #x
@@ -154,6 +134,7 @@ function Run:end_step()
   self.progress_display:step(self)
   if self.step >= self.total_steps and not self.stopping then self.stopping = "done" end
   local asked = self:asked_to_stop()
+  if self.pause then asked = self.pause:consider(self, asked) end
   if self.checkpoints then self.checkpoints:after_step(self, asked) end      -- the state without a trace of the stop
   if asked then self:stop_as_asked() end
 end
@@ -171,8 +152,9 @@ end
 
 function Run:stop_as_asked()
   local count, signal = core.interrupts()
-  if count > 0 then
-    self.interrupted = signal
+  local quit = self.pause and self.pause.quit
+  if count > 0 or quit then
+    self.interrupted = quit and 2 or signal
     self.stopping = "interrupted"
     self:emit "interrupt"
   else
@@ -221,7 +203,7 @@ function Run:go_on(at)
   self.go_on_at, self.first_step = at, self.step
   self.progress, self.epoch_progress = self.step / self.total_steps, self.step_in_epoch / self.steps_per_epoch
   if at == "epoch" then return end
-  follow_strength(self, self.step)
+  follow.strength(self, self.step)
   self.loader:start(self.epoch, self.step_in_epoch + 1)
 end
 

@@ -104,6 +104,7 @@ local function counters(run, at)
     at = at, step = run.step, epoch = run.epoch, step_in_epoch = run.step_in_epoch,
     steps_per_epoch = run.steps_per_epoch, stopping = run.stopping or nil, window = run.window or nil,
     best = run.best or nil, forced = run.forced or nil, tested = run.tested or nil,
+    changes = run.changes or nil, held_lr = run.held_lr or nil,
     values = without_times(run.board.values), sum = without_times(run.board.means.sum),
     weight = without_times(run.board.means.weight),
   }

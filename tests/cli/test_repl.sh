@@ -1,0 +1,79 @@
+# The prompt: typed through a pipe and at a terminal, after a run, and inside one that is paused.
+. "$(dirname "$0")/tap.sh"
+export HOME=$work XDG_STATE_HOME=$work/state
+
+# typed TEXT COMMAND...: the command with the text as its input, no terminal.
+typed() { local text=$1; shift; printf '%s\n' "$text" | "$@"; }
+
+check "values, locals and statements of several lines" 0 out='^3$' out='^twotwo$' out='^line 2$' out='^nn.Linear\(3, 2\)$' lines=0 -- \
+  typed $'1 + 2\nlocal t = "two"\nt .. t\nfor i = 1, 2 do\nprint("line " .. i)\nend\nnn.Linear(3, 2)' "$program" repl
+check "an error, its place, and on it goes" 1 out='^error: prompt:1: oh$' out='^42$' -- \
+  typed $'error("oh")\n6 * 7' "$program" repl
+check "a misspelt name" 1 out="did you mean 'Linear'" -- typed 'nn.Linaer(3)' "$program" repl
+check "help" 0 out='^nn.Linear$' out='^A fully connected layer' -- typed 'help(nn.Linear)' "$program" repl
+check "a picture is drawn" 0 out='^tensor 28x28 u8$' out='^label [0-9]$' -- typed 'ml.data.digits { n = 3 }[1]' "$program" repl
+check "quit()" 0 -- typed $'quit()\nerror("not reached")' "$program" repl
+check "what is not whole at the end" 1 out='not whole' -- typed 'for i = 1, 2 do' "$program" repl
+check "escape codes are shown" 0 out='\\x1b\[31m' -- typed '"\27[31m"' "$program" repl
+check "without a terminal and without a word: as ever" 2 err='no config given' lines=1 -- "$program"
+
+tiny >tiny.lua
+check "after a run, with -i" 0 out='^weights' out='^tiny 16$' -- \
+  typed 'print(run.experiment.name, run.step)' sh -c '"$0" tiny.lua -i --quiet | tr "\t" " "' "$program"
+check "of a run" 0 out='^tensor 1x10 f32$' out='^digits: 256 train, 64 test$' -- \
+  typed $'model(ml.zeros(1, 28, 28))\ndata' "$program" repl last
+check "of no run" 2 err="there is no run 'nobody'" -- typed 1 "$program" repl nobody
+
+if ! command -v script >/dev/null; then
+  skip "at a terminal" "script is not there"
+  finish
+  exit
+fi
+
+# keys PATTERN TEXT ...: writes each text once what the terminal has shown since the one before matches its pattern.
+keys() {
+  local from=0 tries
+  while [ $# -gt 1 ]; do
+    for ((tries = 0; tries < 100; tries++)); do
+      tail -c +$((from + 1)) "$work/screen" 2>/dev/null | grep -qE -- "$1" && break
+      sleep 0.1
+    done
+    sleep 0.1
+    from=$(wc -c <"$work/screen")
+    printf '%b' "$2"
+    shift 2
+  done
+}
+# terminal COMMAND: runs it at a terminal, which shows what it wrote in $work/screen.
+terminal() { timeout 100 script -qfec "stty cols 100 rows 30; $1" "$work/screen" >/dev/null 2>&1; }
+# session COMMAND PATTERN TEXT ...: the two together.
+session() { : >"$work/screen"; keys "${@:2}" | terminal "$1"; }
+
+session "'$program'" '> $' 'ml.da\t' 'ta' '.dig\t' 'its' '{ n = 4 }\r' 'train' 'print "busy" while true do end\r' '^busy' '\003' \
+  'interrupted' 'half a li' 'half' '\003' '> ' '"aft" .. "er"\r' '^after' '\004'
+check "alone at a terminal: completion, Ctrl-C, Ctrl-D" 0 out='help\(\) tells' out='digits: 4 train' out='interrupted' \
+  out='^after' -- cat screen
+grep -q 'digits' state/mnistlua/history && ok "history is kept" || not_ok "history is kept" "$(ls -R state)"
+session "'$program'" '> $' '\033[A' 'er"' '\r' '^after' '\004'
+check "and comes back" 0 out='^after' -- cat screen
+
+tiny 'e.epochs = 20000; e.schedule = sched.OneCycleLR { max_lr = 0.1 }' >long.lua
+session "'$program' long.lua --out paused" 'epoch' '\003' 'uit\?' 'p\r' 'step [0-9]+> ' 'run.step > 0\r' 'true' \
+  'run.optimizer.lr = 0.0123\r' 'step [0-9]+> ' 'step(5)\r' 'lr stays' '"lr " .. run.optimizer.lr\r' 'lr 0.0123' \
+  'continue()\r' 'epoch' '\003' 'uit\?' 'q\r' 'resume' ''
+check "a paused run" 0 out='\(c\)ontinue, \(s\)ave and continue, \(p\)rompt, \(q\)uit\?' out='^true' out='lr stays 0.0123' \
+  out='^lr 0.0123' out='^resume' -- cat screen
+check "what was changed is told" 0 out='^changed +by hand at step [0-9]+: run.optimizer.lr = 0.0123$' -- \
+  "$program" runs show last --out paused
+[ "$("$program" runs show last --out paused | grep -c '^changed')" = 1 ] && ok "and nothing else" ||
+  not_ok "and nothing else" "$("$program" runs show last --out paused | grep '^changed')"
+checkpoint=$(ls paused/*/checkpoints/*.safetensors | tail -1)
+strings -n 4 "$checkpoint" 2>/dev/null | grep -q 'held_lr' || grep -qa 'held_lr' "$checkpoint" && ok "a resumed run keeps the rate" ||
+  not_ok "a resumed run keeps the rate" "$checkpoint"
+check "replay says so" 3 err='the run was changed by hand at step [0-9]+: run.optimizer.lr = 0.0123' -- \
+  "$program" replay last --out paused --quiet
+session "'$program' long.lua --out twice; echo code \$?" 'epoch' '\003' 'uit\?' 'c\r' 'epoch' '\003' 'uit\?' 's\r' 'epoch' \
+  '\003' 'uit\?' '\003' 'code' ''
+check "continue, save, and twice Ctrl-C" 0 out='code 130' -- cat screen
+[ -n "$(ls twice/*/checkpoints/*.safetensors 2>/dev/null)" ] && ok "saved on request" || not_ok "saved on request" "$(ls twice/*/*)"
+finish
