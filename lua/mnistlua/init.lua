@@ -43,6 +43,10 @@ function ml.no_grad(f, ...)
   return table.unpack(results, 2, results.n)
 end
 
+--- Prints a tensor, a sample, a data set or a module's filters as pictures; what has none as print does. Options are
+--- those of picture/show.lua: n, shape, columns, scale, signed, titles, mode and so on.
+function ml.show(value, given) require("mnistlua.picture.show").show(value, given) end
+
 --- Seconds on a clock that only goes forward.
 ml.clock = core.clock
 

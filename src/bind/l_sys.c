@@ -75,11 +75,32 @@ static int l_isatty(lua_State *L) {
   return 1;
 }
 
+/* The size of the terminal that stderr or, if that is none, stdout is. */
+static bool terminal_size(struct winsize *size) {
+  static const int streams[] = { STDERR_FILENO, STDOUT_FILENO };
+  for (int i = 0; i < 2; i++) {
+    if (ioctl(streams[i], TIOCGWINSZ, size) == 0 && size->ws_col > 0) return true;
+  }
+  return false;
+}
+
 static int l_terminal_width(lua_State *L) {
   struct winsize size;
-  bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  lua_pushinteger(L, known ? size.ws_col : 80);
+  lua_pushinteger(L, terminal_size(&size) ? size.ws_col : 80);
   return 1;
+}
+
+/* terminal_size() -> columns, rows, and a character's width and height in pixels (0 where the terminal does not tell);
+ * nil without a terminal */
+static int l_terminal_size(lua_State *L) {
+  struct winsize size;
+  if (!terminal_size(&size)) return 0;
+  bool pixels = size.ws_row > 0 && size.ws_xpixel >= size.ws_col && size.ws_ypixel >= size.ws_row;
+  lua_pushinteger(L, size.ws_col);
+  lua_pushinteger(L, size.ws_row);
+  lua_pushinteger(L, pixels ? size.ws_xpixel / size.ws_col : 0);
+  lua_pushinteger(L, pixels ? size.ws_ypixel / size.ws_row : 0);
+  return 4;
 }
 
 /* ---- files ---- */
@@ -218,7 +239,7 @@ void l_open_sys(lua_State *L) {
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
     { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
-    { "wall_clock", l_wall_clock }, { NULL, NULL },
+    { "wall_clock", l_wall_clock }, { "terminal_size", l_terminal_size },           { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

@@ -11,7 +11,7 @@ check "a run: loss, classes, confusion" 0 out='^accuracy +[0-9.]+%  \([0-9]+ err
   out='^ +0 +1 +2 +3 +4 +5 +6 +7 +8 +9$' out='taken for [0-9]: [0-9]+$' lines=0 -- "${eval[@]}" last
 widest=$(awk '{ if (length($0) > n) n = length($0) } END { print n }' out)
 [ "$widest" -le 80 ] && ok "it fits 80 columns" || not_ok "it fits 80 columns" "$widest"
-check "colours" 0 out=$'\e\[32m' -- "${eval[@]}" last --color always
+check "colours" 0 out=$'\e\[48;5;[0-9]+;38;5;255m +[0-9]+\e' -- "${eval[@]}" last --color always
 check "as JSON" 0 lines=0 -- sh -c '"$0" eval last --json >eval.json' "$program"
 cat >read.lua <<'LUA'
 local core = require "mnistlua.core"

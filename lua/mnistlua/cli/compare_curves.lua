@@ -14,8 +14,8 @@ local colors = { "green", "yellow", "magenta", "cyan", "red", "blue" }
 --- The colour of the i-th run.
 function m.color(i) return colors[(i - 1) % #colors + 1] end
 
--- At most so many points, each the mean of its neighbours: what a plot of this width can show.
-local function thinned(xs, ys, most)
+--- At most so many points, each the mean of its neighbours: what a plot of this width can show.
+function m.thinned(xs, ys, most)
   if #xs <= most then return xs, ys end
   local thin_xs, thin_ys = {}, {}
   for i = 1, most do
@@ -38,7 +38,7 @@ local function collect(db, records, metric, width)
       local xs, ys = {}, {}
       if r.id then xs, ys = source[2](db, r.id, metric) end
       if #xs > 1 then
-        xs, ys = thinned(xs, ys, width)
+        xs, ys = m.thinned(xs, ys, width)
         local paint = color.on_stdout and function(text) return color.paint_stdout(r.color, text) end or nil
         list[#list + 1] = { xs = xs, ys = ys, mark = r.letter, paint = paint }
       else
@@ -51,8 +51,8 @@ local function collect(db, records, metric, width)
   return list, x, missing
 end
 
--- A loss falls by powers of ten: a logarithmic axis, unless a value is not above 0.
-local function wants_log(metric, list)
+--- Whether a metric's axis is logarithmic: a loss falls by powers of ten, unless a value is not above 0.
+function m.wants_log(metric, list)
   if not metric:find "loss$" and metric ~= "lr" and metric ~= "grad_norm" then return false end
   for _, s in ipairs(list) do
     for _, y in ipairs(s.ys) do
@@ -67,7 +67,7 @@ local function plot_of(db, records, metric)
   local width = math.max(20, math.min(core.isatty(1) and core.terminal_width() or 80, 100) - 12)
   local list, x, missing = collect(db, records, metric, width)
   if #list == 0 then return nil end
-  local log_y = wants_log(metric, list)
+  local log_y = m.wants_log(metric, list)
   local lines = plot.curves(list, {
     width = width, height = 12, utf8 = plot.utf8(), log_y = log_y, whole = true,
     caption = function(y) return metric:find "acc$" and run_text.metric(metric, y) or ("%.3g"):format(y) end,

@@ -26,7 +26,9 @@ end
 
 -- ---- model and data ----
 
-local function evaluate(args)
+--- Evaluates args.model, on args.data or the run's own data. Returns what measure.evaluate does, with name, model, part
+--- and data, and the names of the classes or nil.
+function m.evaluate(args)
   local source = sources.open(args.out, args.model)
   local experiment = sources.experiment(source, args)
   local model, bundle = sources.model(source, experiment), experiment.data
@@ -89,7 +91,7 @@ end
 function m.run(args)
   if not args.model then options.usage "eval: expected RUN or MODEL.safetensors; mnistlua runs lists the runs" end
   if args.data and args.part then options.usage "eval: --part is of the run's own data; give it or --data, not both" end
-  local result, names = evaluate(args)
+  local result, names = m.evaluate(args)
   if args.json then as_json(result, names) else show(result, names) end
   return outcome.exit.done
 end

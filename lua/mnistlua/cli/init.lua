@@ -22,13 +22,14 @@ local commands = {
   repl = "mnistlua.cli.repl",
   replay = "mnistlua.cli.replay",
   runs = "mnistlua.cli.runs",
+  show = "mnistlua.cli.show",
   sweep = "mnistlua.cli.sweep",
   train = "mnistlua.cli.train",
 }
 
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
-  "export", "predict", "report", "serve", "show",
+  "export", "predict", "report", "serve",
 }
 
 -- ---- help ----

@@ -21,7 +21,7 @@ function m.options(parser)
   arguments.option(parser, "--progress", "auto, or json: an object per epoch and second on stderr, for other programs")
     :choices { "auto", "json" }:default "auto"
   parser:flag("-i", "open a prompt when the run, or the script, has ended")
-  arguments.option(parser, "-e", "run a Lua statement (with ml, nn, optim and sched at hand) instead of a config")
+  arguments.option(parser, "-e", "run a Lua statement (with ml, nn, optim, sched and show at hand) instead of a config")
     :argname "STATEMENT"
 end
 
@@ -31,7 +31,7 @@ function m.own_help(args) return args.config ~= nil end
 local function run_statement(text)
   local ml = require "mnistlua"
   rawset(_G, "ml", ml)
-  for _, name in ipairs { "nn", "optim", "sched" } do rawset(_G, name, ml[name]) end
+  for _, name in ipairs { "nn", "optim", "sched", "show" } do rawset(_G, name, ml[name]) end
   local chunk, problem = load(text, "=-e", "t")
   if not chunk then options.usage(core.escape(problem)) end
   chunk()

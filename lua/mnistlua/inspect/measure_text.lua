@@ -4,6 +4,7 @@ local color = require "mnistlua.color"
 local core = require "mnistlua.core"
 local measure = require "mnistlua.inspect.measure"
 local progress = require "mnistlua.train.progress"
+local terminal = require "mnistlua.picture.terminal"
 local text_table = require "mnistlua.cli.text_table"
 
 local m = {}
@@ -38,6 +39,17 @@ local function color_of(i, j, times, of)
   return times >= 0.05 * of and "red" or "yellow"
 end
 
+-- Backgrounds in the 256 colours for shares of a class, the least first: right ones, mistakes.
+local greens, reds = { 235, 236, 22, 22, 28, 28, 34 }, { 235, 52, 88, 124, 160, 196 }
+
+-- Where there are that many colours, the darker or brighter ground of an entry tells its share of the class; mistakes
+-- of a fifth are as bright as can be.
+local function shaded(right, share, text)
+  local scale = right and greens or reds
+  local level = right and share or math.min(1, math.sqrt(share * 5))
+  return ("\27[48;5;%d;38;5;255m%s\27[0m"):format(scale[math.ceil(level * (#scale - 1)) + 1], text)
+end
+
 local function widest(confusion)
   local most = #confusion - 1
   for _, row in ipairs(confusion) do
@@ -50,10 +62,14 @@ local function matrix_row(i, row, width, label)
   local parts, of = { label }, 0
   for _, times in ipairs(row) do of = of + times end
   for j, times in ipairs(row) do
-    local text = text_table.pad(times > 0 and ("%d"):format(times) or ".", width, true)
-    parts[#parts + 1] = color.paint_stdout(color_of(i, j, times, of), text)
+    local text = text_table.pad(times > 0 and ("%d"):format(times) or ".", width + 1, true)
+    if times > 0 and terminal.color_bits "auto" then
+      parts[#parts + 1] = shaded(i == j, times / of, text)
+    else
+      parts[#parts + 1] = color.paint_stdout(color_of(i, j, times, of), text)
+    end
   end
-  return table.concat(parts, " ")
+  return table.concat(parts)
 end
 
 local function labels_of(confusion, names, width)

@@ -15,11 +15,11 @@ local function half_cell(upper, lower)
   return "▀", ("\27[38;%s;%sm"):format(upper, lower and "48;" .. lower or "49")
 end
 
-local function half_line(picture, row, code, signed)
+local function half_line(picture, row, code)
   local parts, last = {}, nil
   for x = 1, picture.w do
-    local upper = code(colors.rgb(picture, row * picture.w + x, signed))
-    local lower = row + 1 < picture.h and code(colors.rgb(picture, (row + 1) * picture.w + x, signed)) or nil
+    local upper = code(picture, row * picture.w + x)
+    local lower = row + 1 < picture.h and code(picture, (row + 1) * picture.w + x) or nil
     local text, escape = half_cell(upper, lower)
     if escape ~= last then parts[#parts + 1] = escape end
     parts[#parts + 1], last = text, escape
@@ -29,8 +29,8 @@ end
 
 --- Two pixels to a character, in colours. look: signed, bits (of a colour: 8 or 24).
 function m.half(picture, look)
-  local code, lines = colors.coder(look.bits), {}
-  for row = 0, picture.h - 1, 2 do lines[#lines + 1] = half_line(picture, row, code, look.signed) end
+  local code, lines = colors.coder(look.bits, look.signed), {}
+  for row = 0, picture.h - 1, 2 do lines[#lines + 1] = half_line(picture, row, code) end
   return lines
 end
 

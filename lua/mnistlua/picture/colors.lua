@@ -2,14 +2,13 @@
 -- escape codes. It decides nothing; terminal.lua knows what the terminal can.
 local m = {}
 
--- Stops of the scales: red, green and blue in 0..255 at equal distances. Zero is black in all of them.
-local scales = {
-  grey = { { 0, 0, 0 }, { 255, 255, 255 } },
-  positive = { { 0, 0, 0 }, { 214, 48, 24 }, { 255, 224, 150 } },
-  negative = { { 0, 0, 0 }, { 28, 84, 222 }, { 160, 236, 255 } },
-}
+-- Stops of the scales of signed values: red, green and blue in 0..255 at equal distances. Zero is black.
+local positive = { { 0, 0, 0 }, { 128, 16, 8 }, { 226, 60, 24 }, { 255, 150, 60 }, { 255, 232, 170 } }
+local negative = { { 0, 0, 0 }, { 10, 36, 140 }, { 30, 96, 230 }, { 80, 170, 255 }, { 180, 240, 255 } }
 
-local not_a_number = { 255, 0, 255 }
+-- The same scales in the 256 colours, chosen so that small values have the right hue, too.
+local positive_256 = { 16, 52, 88, 124, 160, 196, 202, 208, 214, 222, 230 }
+local negative_256 = { 16, 17, 18, 19, 20, 26, 32, 38, 75, 117, 159 }
 
 local function on_scale(stops, v)
   local at = v * (#stops - 1)
@@ -25,12 +24,12 @@ local function channel(v) return v == v and math.floor(v * 255 + 0.5) or 255 end
 function m.rgb(picture, i, signed)
   local v = picture[1][i]
   if picture[3] then return channel(v), channel(picture[2][i]), channel(picture[3][i]) end
-  if v ~= v then return table.unpack(not_a_number) end
+  if v ~= v then return 255, 0, 255 end
   if not signed then
     local level = channel(v)
     return level, level, level
   end
-  local r, g, b = on_scale(v < 0 and scales.negative or scales.positive, math.abs(v))
+  local r, g, b = on_scale(v < 0 and negative or positive, math.abs(v))
   return math.floor(r + 0.5), math.floor(g + 0.5), math.floor(b + 0.5)
 end
 
@@ -55,18 +54,21 @@ function m.palette(r, g, b)
   return 16 + 36 * i + 6 * j + k
 end
 
---- A function (r, g, b) -> the middle of an escape code that sets a colour: "5;243", or "2;10;20;30" with 24 bits.
-function m.coder(bits)
-  if bits == 24 then return function(r, g, b) return ("2;%d;%d;%d"):format(r, g, b) end end
-  local known = {}
-  return function(r, g, b)
-    local key = r << 16 | g << 8 | b
-    local text = known[key]
-    if not text then
-      text = ("5;%d"):format(m.palette(r, g, b))
-      known[key] = text
-    end
-    return text
+local function signed_256(v)
+  if v ~= v then return 201 end
+  local scale = v < 0 and negative_256 or positive_256
+  return scale[math.floor(math.abs(v) * (#scale - 1) + 0.5) + 1]
+end
+
+--- A function (picture, i) -> the middle of the escape code for pixel number i: "5;243" of 256 colours, "2;10;20;30"
+--- with 24 bits.
+function m.coder(bits, signed)
+  if bits == 24 then
+    return function(picture, i) return ("2;%d;%d;%d"):format(m.rgb(picture, i, signed)) end
+  end
+  return function(picture, i)
+    if signed and not picture[3] then return ("5;%d"):format(signed_256(picture[1][i])) end
+    return ("5;%d"):format(m.palette(m.rgb(picture, i, signed)))
   end
 end
 

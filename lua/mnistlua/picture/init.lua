@@ -72,7 +72,8 @@ local dots = { half = { 1, 2 }, braille = { 2, 4 }, ascii = { 1, 1 } }
 local function drawn(picture, width, mode, look)
   local across, down = dots[mode][1], dots[mode][2]
   local height = picture.h * width / picture.w / 2 * down
-  return cells[mode](pixels.resized(picture, width * across, math.max(1, math.floor(height + 0.5))), look)
+  height = math.max(1, math.floor(height + 0.5))
+  return cells[mode](pixels.resized(picture, width * across, height, look.signed), look)
 end
 
 -- ---- a grid as text ----

@@ -120,11 +120,24 @@ local function resized_plane(plane, w, across, down)
   return out
 end
 
---- A picture in another size: each new pixel is the mean of the area that it covers.
-function m.resized(picture, w, h)
+local function power(plane, exponent)
+  local out = {}
+  for i, v in ipairs(plane) do out[i] = v ^ exponent end
+  return out
+end
+
+--- A picture in another size: each new pixel is the mean of the area that it covers. The mean of greys and colours is
+--- that of their light (levels ^ 2.2), so that thin strokes stay as bright as they look; signed values are numbers.
+function m.resized(picture, w, h, signed)
   if w == picture.w and h == picture.h then return picture end
   local across, down, out = shares(picture.w, w), shares(picture.h, h), { w = w, h = h }
-  for i, plane in ipairs(picture) do out[i] = resized_plane(plane, picture.w, across, down) end
+  for i, plane in ipairs(picture) do
+    if signed then
+      out[i] = resized_plane(plane, picture.w, across, down)
+    else
+      out[i] = power(resized_plane(power(plane, 2.2), picture.w, across, down), 1 / 2.2)
+    end
+  end
   return out
 end
 
