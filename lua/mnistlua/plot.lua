@@ -86,8 +86,10 @@ local function range(lists)
   for _, values in ipairs(lists) do
     for _, value in ipairs(values) do low, high = math.min(low, value), math.max(high, value) end
   end
-  if low == high then low, high = low - 0.5, high + 0.5 end
-  return low, high
+  local size = math.max(math.abs(low), math.abs(high))
+  if high - low > 1e-12 * size then return low, high end
+  local room = size > 0 and size / 2 or 0.5        -- one value, but for rounding
+  return low - room, high + room
 end
 
 -- Where the powers of ten are between two logarithms, as { position 0..1, label }.

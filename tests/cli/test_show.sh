@@ -49,7 +49,7 @@ check "a name misspelt" 2 err="'mnits' is neither a data set nor a run; did you 
 # ---- runs ----
 tiny 'e.optimizer.lr = 0.05' >tiny.lua
 "$program" tiny.lua --quiet >/dev/null
-check "a run's curves" 0 out='^2[0-9]+-[0-9]+-tiny: done, epoch 2/2, step 16, train.loss' \
+check "a run's curves" 0 out='^2[0-9]+-[0-9]+-tiny: done$' out='^epoch 2/2, step 16, train.loss' \
   out='^loss over steps, logarithmic: \. train  t test$' out='^accuracy over steps' out='^learning rate over steps$' \
   lines=0 -- "${show[@]}" last
 check "in colours" 0 out="$esc\[36m$dot" out="loss.*$esc\[36mtrain" -- "${show[@]}" last --color always
@@ -72,7 +72,7 @@ check "confusion in colours" 0 out="$esc\[48;5;[0-9]+;38;5;255m +[0-9]+$esc\[0m"
 tiny 'e.epochs = 3 e.on = { epoch_end = function() os.execute "sleep 0.3" end }' >slow.lua
 "$program" slow.lua --quiet >/dev/null &
 until compgen -G "runs/*/run.json" | grep -vq "$run"; do sleep 0.05; done
-check "followed while it trains" 0 out='^epoch 3  train.loss' out='tiny.*: done, epoch 3/3' -- "${show[@]}" last --follow
+check "followed while it trains" 0 out='^epoch 3  train.loss' out='tiny.*: done$' out='^epoch 3/3, ' -- "${show[@]}" last --follow
 wait
 
 check "a curve that it does not have" 2 err="no curve of 'tran.loss'; did you mean 'train.loss'" lines=1 -- \

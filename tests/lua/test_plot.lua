@@ -51,6 +51,16 @@ function TestPlot.testScales()
   lu.assertStrMatches(lines[4], " +0 +1000 +2000 +3000 +4000")
 end
 
+-- What differs by rounding only is a straight line in the middle.
+function TestPlot.testOneValue()
+  for _, y in ipairs { 0.1, -300, 0 } do
+    local lines = plot.curves({ { xs = { 1, 2, 3 }, ys = { y, y * (1 + 1e-15), y } } }, { width = 3, height = 3 })
+    lu.assertStrMatches(lines[1], " +%S+ |")
+    lu.assertStrMatches(lines[2], " +%S+ |%*%*%*")
+    lu.assertStrMatches(lines[3], " +%S+ |")
+  end
+end
+
 -- Shorter, longer, single points; nothing leaves the plot.
 function TestPlot.testCurvesOfDifferentLengths()
   local lines = plot.curves({ { xs = { 5 }, ys = { 1 }, mark = "A" }, { xs = { 1, 2, 9 }, ys = { -3, 7, 7 },

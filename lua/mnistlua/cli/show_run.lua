@@ -11,6 +11,7 @@ local plot = require "mnistlua.plot"
 local progress = require "mnistlua.train.progress"
 local run_text = require "mnistlua.cli.run_text"
 local store = require "mnistlua.store"
+local text_table = require "mnistlua.cli.text_table"
 
 local m = {}
 
@@ -115,42 +116,50 @@ end
 
 -- ---- a run ----
 
--- Its name, how it stands, the newest metrics.
-local function status_line(db, r)
+-- How it stands, and the newest metrics, cut to a width.
+local function status_lines(db, r, width)
   local epochs = r.id and metrics.epochs(db, r.id) or {}
-  local newest, list = epochs[#epochs] or {}, { color.paint_stdout(run_text.status_colors[r.status], r.status) }
+  local newest, list = epochs[#epochs] or {}, {}
+  local name = text_table.cut(core.escape(r.folder), width - #r.status - 2)
+  local lines = { ("%s: %s"):format(color.paint_stdout("bold", name),
+    color.paint_stdout(run_text.status_colors[r.status], core.escape(r.status))) }
   if newest.epoch then
-    list[#list + 1] = ("epoch %d%s, step %s"):format(newest.epoch, r.epochs and "/" .. r.epochs or "",
+    list[1] = ("epoch %d%s, step %s"):format(newest.epoch, r.epochs and "/" .. r.epochs or "",
       progress.thousands(newest.step))
   end
-  for _, name in ipairs { "train.loss", "val.acc", "test.acc" } do
-    if newest[name] then list[#list + 1] = name .. " " .. run_text.metric(name, newest[name]) end
+  for _, metric in ipairs { "train.loss", "val.acc", "test.acc" } do
+    if newest[metric] then list[#list + 1] = metric .. " " .. run_text.metric(metric, newest[metric]) end
   end
-  return ("%s: %s"):format(color.paint_stdout("bold", core.escape(r.folder)), table.concat(list, ", "))
+  if #list > 0 then lines[2] = text_table.cut(table.concat(list, ", "), width) end
+  return lines
 end
 
--- The size of a plot: three fit a terminal that is high enough.
-local function size(args)
+-- How wide and high a plot is, and how many there are. While a run is followed all of them stay on the screen.
+local function size(args, fit)
   local columns, rows = core.terminal_size()
   if not core.isatty(1) then columns, rows = nil, nil end
-  local width = math.max(20, math.min(args.width or columns or 80, 100) - 12)
-  local height = rows and math.max(4, math.min(12, math.floor((rows - 12) / 2.5))) or 10
-  return width, height, rows
+  local room = args.width or columns or 80
+  local width = math.max(8, math.min(room, 100) - 12)
+  if not (fit and rows) then return room, width, 10, math.huge end
+  local count = rows >= 36 and 3 or rows >= 20 and 2 or 1
+  local height = (rows - 3 - 4 * count) // (count == 3 and 2.5 or count)
+  return room, width, math.floor(math.max(2, math.min(height, 14))), count
 end
 
--- All that is shown of a run, as lines; on a low terminal without the last plots if `fit` is wanted.
+-- All that is shown of a run, as lines.
 local function view(db, r, args, fit)
-  local width, height, rows = size(args)
-  local asked, lines = args.metric or {}, { status_line(db, r) }
+  local room, width, height, count = size(args, fit)
+  local asked, lines = args.metric or {}, status_lines(db, r, room)
   local plots = not r.id and {} or #asked > 0 and asked_plots(db, r, asked, width, height)
     or usual_plots(db, r, width, height)
-  for i, p in ipairs(plots) do
-    if #p > 0 and not (fit and rows and i > 1 and #lines + #p + 2 > rows) then
-      lines[#lines + 1] = ""
+  local drawn = 0
+  for _, p in ipairs(plots) do
+    if #p > 0 and drawn < count then
+      lines[#lines + 1], drawn = "", drawn + 1
       table.move(p, 1, #p, #lines + 1, lines)
     end
   end
-  if #lines == 1 then lines[2] = "no curves: the database has no metrics of this run's steps and epochs" end
+  if drawn == 0 then lines[#lines + 1] = "no curves: the database has no metrics of this run's steps and epochs" end
   return lines
 end
 
