@@ -5,12 +5,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "base/writer.h"
 #include "bind/bind.h"
 
@@ -75,32 +75,33 @@ static int l_isatty(lua_State *L) {
   return 1;
 }
 
-/* The size of the terminal that stderr or, if that is none, stdout is. */
-static bool terminal_size(struct winsize *size) {
-  static const int streams[] = { STDERR_FILENO, STDOUT_FILENO };
-  for (int i = 0; i < 2; i++) {
-    if (ioctl(streams[i], TIOCGWINSZ, size) == 0 && size->ws_col > 0) return true;
-  }
-  return false;
-}
-
 static int l_terminal_width(lua_State *L) {
-  struct winsize size;
-  lua_pushinteger(L, terminal_size(&size) ? size.ws_col : 80);
+  ml_terminal_size size;
+  lua_pushinteger(L, ml_terminal_measure(&size) ? size.columns : 80);
   return 1;
 }
 
-/* terminal_size() -> columns, rows, and a character's width and height in pixels (0 where the terminal does not tell);
- * nil without a terminal */
+/* terminal_size() -> columns, rows, a character's width and height in pixels (0: unknown); nil without a terminal */
 static int l_terminal_size(lua_State *L) {
-  struct winsize size;
-  if (!terminal_size(&size)) return 0;
-  bool pixels = size.ws_row > 0 && size.ws_xpixel >= size.ws_col && size.ws_ypixel >= size.ws_row;
-  lua_pushinteger(L, size.ws_col);
-  lua_pushinteger(L, size.ws_row);
-  lua_pushinteger(L, pixels ? size.ws_xpixel / size.ws_col : 0);
-  lua_pushinteger(L, pixels ? size.ws_ypixel / size.ws_row : 0);
+  ml_terminal_size size;
+  if (!ml_terminal_measure(&size)) return 0;
+  lua_pushinteger(L, size.columns);
+  lua_pushinteger(L, size.rows);
+  lua_pushinteger(L, size.cell_width);
+  lua_pushinteger(L, size.cell_height);
   return 4;
+}
+
+/* terminal_ask(question, last, seconds) -> the terminal's answer up to the byte `last`; nil if there is none in time */
+static int l_terminal_ask(lua_State *L) {
+  char reply[256];
+  const char *question = l_text(L, 1, NULL), *last = l_text(L, 2, NULL);
+  double seconds = l_finite(L, 3, NULL);
+  int milliseconds = seconds <= 0 ? 0 : seconds > 10 ? 10000 : (int)(seconds * 1000);
+  size_t length = ml_terminal_ask(reply, sizeof reply, question, last[0], milliseconds);
+  if (length == 0) return 0;
+  lua_pushlstring(L, reply, length);
+  return 1;
 }
 
 /* ---- files ---- */
@@ -239,7 +240,8 @@ void l_open_sys(lua_State *L) {
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
     { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
-    { "wall_clock", l_wall_clock }, { "terminal_size", l_terminal_size },           { NULL, NULL },
+    { "wall_clock", l_wall_clock }, { "terminal_size", l_terminal_size }, { "terminal_ask", l_terminal_ask },
+    { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }
