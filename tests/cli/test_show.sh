@@ -46,6 +46,35 @@ check "nothing to show" 2 err='expected a data set \(digits, mnist' lines=1 -- "
 check "a data set that is not there" 1 err='KMNIST is not in none/kmnist' lines=1 -- "${show[@]}" kmnist --data-dir none
 check "a name misspelt" 2 err="'mnits' is neither a data set nor a run; did you mean 'mnist'" lines=1 -- "${show[@]}" mnits
 
+# ---- terminals: one that has sixel graphics by its own account, others by their names ----
+terminal() {
+  local answer=$1
+  shift
+  env -u TMUX -u STY -u TERM_PROGRAM -u COLORTERM -u NO_COLOR LC_ALL=C.UTF-8 "$@" python3 \
+    "$root/tests/cli/terminal.py" "$answer" "$program" show digits --index 1
+}
+without() {
+  if grep -q "$2" out; then not_ok "$1" "$(head -c 300 out | cat -v)"; else ok "$1"; fi
+}
+if command -v python3 >/dev/null; then
+  check "half blocks on a terminal" 0 out='▀' -- terminal $'\e[?62;22c' TERM=xterm-256color
+  without "and no graphics" "$esc[P_]"
+  check "sixel where it has it" 0 out="$esc"'P0;1;0q"1;1;280;280#0;2;' -- terminal $'\e[?62;4;22c' TERM=xterm-256color
+  check "24 bits" 0 out="$esc\[38;2;[0-9]+;" -- terminal $'\e[?1c' TERM=xterm-256color COLORTERM=truecolor
+  check "kitty's own" 0 out="${esc}_Ga=T,f=32,s=280,v=280,c=28,r=14,q=2,m=1;" -- terminal "" TERM=xterm-kitty
+  without "which is not asked" "$esc\[c"
+  check "not inside of tmux" 0 out='▀' -- terminal $'\e[?62;4c' TERM=screen-256color TMUX=x
+  without "which is not asked" "$esc\[c"
+  check "nor without colours" 0 out="$dots" -- terminal $'\e[?62;4c' TERM=xterm-256color NO_COLOR=1
+  without "where there is no escape code" "$esc"
+  check "nor on a poor terminal" 0 out="$dots" -- terminal $'\e[?62;4c' TERM=linux
+else
+  skip "terminals" "python3 is missing"
+fi
+check "graphics are not for files" 0 out="$dots" -- "${show[@]}" digits --mode sixel
+without "where there is no escape code" "$esc"
+check "unless they are wanted there" 0 out="${esc}P0;1;0q" -- "${show[@]}" digits --mode sixel --color always
+
 # ---- runs ----
 tiny 'e.optimizer.lr = 0.05' >tiny.lua
 "$program" tiny.lua --quiet >/dev/null

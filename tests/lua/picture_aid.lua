@@ -94,4 +94,100 @@ function m.braille_dots(text, width)
   return rows
 end
 
+-- ---- sixel ----
+
+local function percent(text) return math.floor(tonumber(text) * 255 / 100 + 0.5) end
+
+-- Sets the pixels of one sixel character at x, `times` to the right, in rows y + 1 to y + 6.
+local function put_sixel(image, x, y, character, times, color)
+  local bits = character:byte() - 63
+  for bit = 0, 5 do
+    if bits & 1 << bit ~= 0 then
+      local row = image.rows[y + bit + 1]
+      assert(row, "a pixel below the picture")
+      for i = x + 1, x + times do
+        assert(i <= image.width and not row[i], "a pixel beside the picture, or painted twice")
+        row[i] = color
+      end
+    end
+  end
+end
+
+--- Draws one sixel sequence: { width =, height =, rows = lists of { red, green, blue } or false, colors = how many }.
+function m.sixel(text)
+  local width, height, at = text:match '^\27P0;1;0?q"1;1;(%d+);(%d+)()'
+  assert(at, "no sixel sequence: " .. text:sub(1, 20))
+  local image = { width = tonumber(width), height = tonumber(height), rows = {}, colors = 0 }
+  for y = 1, image.height do
+    image.rows[y] = {}
+    for x = 1, image.width do image.rows[y][x] = false end
+  end
+  local registers, color, x, y = {}, nil, 0, 0
+  while text:sub(at, at + 1) ~= "\27\\" do
+    local n, r, g, b, after = text:match("^#(%d+);2;(%d+);(%d+);(%d+)()", at)
+    if n then
+      assert(tonumber(n) < 256 and tonumber(r) <= 100 and tonumber(g) <= 100 and tonumber(b) <= 100)
+      registers[n], image.colors = { percent(r), percent(g), percent(b) }, image.colors + 1
+    else
+      n, after = text:match("^#(%d+)()", at)
+      local times, character, next_at = text:match("^!?(%d*)([?-~])()", at)
+      if n then color = assert(registers[n], "a colour that is not defined")
+      elseif text:sub(at, at) == "$" then x, after = 0, at + 1
+      elseif text:sub(at, at) == "-" then x, y, after = 0, y + 6, at + 1
+      else
+        assert(character, "byte " .. text:byte(at))
+        put_sixel(image, x, y, character, tonumber(times) or 1, color)
+        x, after = x + (tonumber(times) or 1), next_at
+      end
+    end
+    at = after
+  end
+  assert(at + 1 == #text, "text after the sequence")
+  return image
+end
+
+-- ---- kitty ----
+
+local function base64(text)
+  assert(#text % 4 == 0 and not text:find "=.*[^=]")
+  local bytes, value, bits = {}, 0, 0
+  for c in text:gmatch "[^=]" do
+    local n
+    if c:find "%u" then n = c:byte() - 65 elseif c:find "%l" then n = c:byte() - 71
+    elseif c:find "%d" then n = c:byte() + 4 else n = assert(({ ["+"] = 62, ["/"] = 63 })[c]) end
+    value, bits = value << 6 | n, bits + 6
+    if bits >= 8 then
+      bits = bits - 8
+      bytes[#bytes + 1] = string.char(value >> bits & 255)
+      value = value & (1 << bits) - 1
+    end
+  end
+  return table.concat(bytes)
+end
+
+--- Draws one picture of kitty's: { width =, height =, columns =, lines =, rows = lists of { r, g, b } or false }.
+function m.kitty(text)
+  local keys, data, at, more = {}, {}, 1, "1"
+  while at <= #text do
+    assert(more == "1", "a piece after the last one")
+    local head, payload, after = text:match("^\27_G([^;]*);([%w+/=]*)\27\\()", at)
+    assert(head and #payload <= 4096, "no piece: " .. text:sub(at, at + 20))
+    for key, value in head:gmatch "(%a)=(%w+)" do keys[key] = value end
+    more, at, data[#data + 1] = keys.m, after, payload
+  end
+  assert(more == "0" and keys.a == "T" and keys.f == "32" and keys.q == "2")
+  local image = { width = tonumber(keys.s), height = tonumber(keys.v), columns = tonumber(keys.c),
+    lines = tonumber(keys.r), rows = {} }
+  local bytes = base64(table.concat(data))
+  assert(#bytes == image.width * image.height * 4, "bytes")
+  for y = 1, image.height do
+    image.rows[y] = {}
+    for x = 1, image.width do
+      local r, g, b, opaque = bytes:byte(((y - 1) * image.width + x) * 4 - 3, ((y - 1) * image.width + x) * 4)
+      image.rows[y][x] = opaque == 255 and { r, g, b } or opaque ~= 0 or false
+    end
+  end
+  return image
+end
+
 return m

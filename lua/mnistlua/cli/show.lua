@@ -11,7 +11,7 @@ local m = {
   usage = "DATASET|RUN [options]",
 }
 
-local modes = { "auto", "half", "braille", "ascii" }
+local modes = { "auto", "half", "braille", "ascii", "sixel", "kitty" }
 
 -- "4x8" as { rows, columns }.
 local function grid(text)
@@ -43,7 +43,7 @@ function m.options(parser)
   parser:flag("--follow", "of a run: go on drawing while it trains")
   parser:flag("--filters", "of a run or weights: the first layer's weights as pictures")
   parser:flag("--confusion", "of a run or weights: the confusion matrix, on its test data")
-  arguments.option(parser, "--mode", "how pictures are drawn: auto, half (blocks), braille, ascii")
+  arguments.option(parser, "--mode", "how pictures are drawn: auto, half (blocks), braille, ascii, sixel, kitty")
     :convert(one_of("--mode", modes)):default "auto":argname "MODE"
   arguments.option(parser, "--width", "columns of text to use (default: the terminal's)")
     :convert(arguments.whole("--width", 1, 10000)):argname "N"
@@ -95,6 +95,7 @@ end
 -- ---- the command ----
 
 function m.run(args)
+  if args.mode == "auto" then args.mode = "best" end
   if not args.what then
     if not is_run_view(args) then
       options.usage(("show: expected a data set (%s) or a run; mnistlua runs lists the runs"):format(

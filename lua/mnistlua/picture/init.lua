@@ -5,14 +5,17 @@
 --   picture.text(t, { titles = { "7" } })
 local cells = require "mnistlua.picture.cells"
 local core = require "mnistlua.core"
+local kitty = require "mnistlua.picture.kitty"
 local options = require "mnistlua.options"
 local pixels = require "mnistlua.picture.pixels"
+local sixel = require "mnistlua.picture.sixel"
+local strip = require "mnistlua.picture.strip"
 local terminal = require "mnistlua.picture.terminal"
 local text_table = require "mnistlua.cli.text_table"
 
 local m = {}
 
-local modes = { "auto", "half", "braille", "ascii" }
+local modes = { "auto", "best", "half", "braille", "ascii", "sixel", "kitty" }
 
 local spec = {
   columns = { type = "integer", min = 1 }, width = { type = "integer", min = 1 }, range = { type = "table" },
@@ -87,9 +90,10 @@ local function title_line(titles, first, last, width)
   return (table.concat(parts, (" "):rep(gap)):gsub(" +$", ""))
 end
 
--- Pictures of one size beside each other.
-local function beside(list)
-  local lines = {}
+-- Pictures of one size beside each other, as lines of text.
+local function beside(pictures, width, mode, look)
+  local list, lines = {}, {}
+  for i, picture in ipairs(pictures) do list[i] = drawn(picture, width, mode, look) end
   for row = 1, #list[1] do
     local parts = {}
     for i, picture in ipairs(list) do parts[i] = picture[row] end
@@ -98,33 +102,49 @@ local function beside(list)
   return lines
 end
 
+-- The same as graphics: a line that holds one escape sequence. Only kitty's says how many characters it takes.
+local function painted(pictures, width, mode, look)
+  local cell_width, cell_height = terminal.cell(mode == "sixel")
+  local few = mode == "sixel"
+  local row = strip.new(pictures, width, gap, cell_width, cell_height, look.signed, few)
+  return { (few and sixel or kitty).encode(row) }
+end
+
 local function grid_lines(pictures, columns, width, mode, look, titles)
-  local lines = {}
+  local lines, draw = {}, dots[mode] and beside or painted
   for first = 1, #pictures, columns do
-    local last, row = math.min(first + columns - 1, #pictures), {}
-    for i = first, last do row[#row + 1] = drawn(pictures[i], width, mode, look) end
+    local last = math.min(first + columns - 1, #pictures)
     if titles then
       lines[#lines + 1] = title_line(titles, first, last, width)
     elseif first > 1 then
       lines[#lines + 1] = ""
     end
-    table.move(beside(row), 1, #row[1], #lines + 1, lines)
+    local row = draw(table.move(pictures, first, last, 1, {}), width, mode, look)
+    table.move(row, 1, #row, #lines + 1, lines)
   end
   return lines
+end
+
+-- How it is drawn where that is left to us, or where what was asked for cannot be.
+local function chosen_mode(mode, wanted, bits)
+  if mode == "best" then mode = wanted == "auto" and terminal.graphics() or "auto" end
+  local drawable = dots[mode] and (mode ~= "half" or bits) or not dots[mode] and terminal.may_draw(wanted)
+  if mode == "auto" or not drawable then return terminal.best_mode(bits) end
+  return mode
 end
 
 --- Pictures as text, lines that end with "\n". t: a tensor [h, w], [n, h, w], [n, 1, h, w], or in colours [n, 3, h, w].
 --- options: columns (pictures beside each other; default: as many as fit; more than fit make them smaller), width
 --- (columns of text to use; the terminal's), scale (1: a character for each column of pixels), range ({ low, high },
 --- black and white; u8: { 0, 255 }, floats: their least and greatest), signed (colours tell the sign, zero is black),
---- titles (a list of texts, above the pictures), mode ("auto", "half", "braille", "ascii"), color ("auto", true,
---- false).
+--- titles (a list of texts, above the pictures), color ("auto", true, false), mode: "half", "braille" or "ascii"
+--- characters, "auto" for the best of them; "sixel" or "kitty" graphics, each row of the grid one line with one escape
+--- sequence, "best" for those where the terminal has them. Where there may be no escape codes it is characters without.
 function m.text(t, given)
   local o = options.read("picture.text", given or {}, spec)
   local pictures = values(t, o)
   local bits = terminal.color_bits(o.color)
-  local mode = o.mode == "auto" and terminal.best_mode(bits) or o.mode
-  if mode == "half" and not bits then mode = terminal.best_mode(nil) end
+  local mode = chosen_mode(o.mode, o.color, bits)
   local natural = math.max(1, math.floor(pictures[1].w * o.scale + 0.5))
   local columns, width = grid(#pictures, natural, o)
   local look = { signed = o.signed, bits = bits }

@@ -135,6 +135,7 @@ local function split(given)
     if key == "n" or key == "shape" then own[key] = value else rest[key] = value end
   end
   own = options.read("show", own, { n = { type = "integer", min = 1 }, shape = { type = "table" } })
+  if rest.mode == nil then rest.mode = "best" end
   return { n = own.n, shape = own.shape, options = rest }
 end
 
