@@ -85,6 +85,9 @@ function TestPicture.testColours()
   local t = core.tensor({ { { { 255, 0 } }, { { 0, 255 } }, { { 0, 0 } } } }, "u8")
   lu.assertEquals(aid.half_pixels(text(t, { mode = "half", color = true }))[1], { { 255, 0, 0 }, { 0, 255, 0 } })
   lu.assertEquals(text(t, { mode = "ascii", scale = 2 }), "--++\n")
+  local weights = core.tensor { { { { -1, 1 } }, { { 0, 0 } }, { { 1, 0 } } } }
+  lu.assertEquals(aid.half_pixels(text(weights, { mode = "half", color = true, signed = true }))[1],
+    { { 0, 135, 255 }, { 255, 135, 135 } })
 end
 
 function TestPicture.testGrid()

@@ -105,6 +105,8 @@ function TestPictureGraphics.testColours()
   lu.assertEquals(image.rows[9][9], { colours[1][1][2][2], colours[1][2][2][2], colours[1][3][2][2] })
   image = aid.sixel(lines_of(text(core.randn(40, 40), "sixel", { signed = true }))[1])
   lu.assertTrue(image.colors > 30 and image.colors <= 63)
+  image = aid.sixel(lines_of(text(core.rand(1, 3, 40, 40) - 0.5, "sixel", { signed = true }))[1])
+  lu.assertTrue(image.colors > 100 and image.colors <= 216)
   image = aid.sixel(lines_of(text(core.tensor { { 0 / 0, 1, 2 } }, "sixel"))[1])
   lu.assertEquals(image.rows[1][1], { 255, 0, 255 })
 end

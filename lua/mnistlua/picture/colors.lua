@@ -20,10 +20,14 @@ end
 local function channel(v) return v == v and math.floor(v * 255 + 0.5) or 255 end
 
 --- Red, green and blue (whole numbers 0..255) of a picture's pixel number i. Greys, or blue for negative and red for
---- positive values where `signed`; magenta for NaN.
+--- positive values where `signed`; magenta for NaN. In a picture in colours signed zero is the middle of each.
 function m.rgb(picture, i, signed)
   local v = picture[1][i]
-  if picture[3] then return channel(v), channel(picture[2][i]), channel(picture[3][i]) end
+  if picture[3] then
+    local g, b = picture[2][i], picture[3][i]
+    if signed then v, g, b = (v + 1) / 2, (g + 1) / 2, (b + 1) / 2 end
+    return channel(v), channel(g), channel(b)
+  end
   if v ~= v then return 255, 0, 255 end
   if not signed then
     local level = channel(v)

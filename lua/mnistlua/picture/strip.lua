@@ -9,16 +9,17 @@ local pixels = require "mnistlua.picture.pixels"
 
 local m = {}
 
--- A value as one of few: at most 64 greys, 63 signed values, 216 colours, so that a palette has room for them.
-local function rounded(plane, steps)
-  local out = {}
-  for i, v in ipairs(plane) do out[i] = v ~= v and v or math.floor(v * steps + 0.5) / steps end
+-- A plane with so many steps from `low` to 1 as its only values.
+local function rounded(plane, low, steps)
+  local out, size = {}, (1 - low) / steps
+  for i, v in ipairs(plane) do out[i] = v ~= v and v or low + math.floor((v - low) / size + 0.5) * size end
   return out
 end
 
+-- At most 64 greys, 63 signed values or 216 colours, so that a palette has room for them.
 local function with_few_colors(picture, signed)
-  local out, steps = { w = picture.w, h = picture.h }, picture[3] and 5 or signed and 31 or 63
-  for i, plane in ipairs(picture) do out[i] = rounded(plane, steps) end
+  local out, steps = { w = picture.w, h = picture.h }, picture[3] and 5 or signed and 62 or 63
+  for i, plane in ipairs(picture) do out[i] = rounded(plane, signed and -1 or 0, steps) end
   return out
 end
 
