@@ -166,6 +166,7 @@ void l_open_augment(lua_State *L);
 void l_open_io(lua_State *L);
 void l_open_json(lua_State *L);
 void l_open_db(lua_State *L);
+void l_open_embed(lua_State *L);
 void l_open_sys(lua_State *L);
 void l_open_lock(lua_State *L);
 void l_open_editor(lua_State *L);

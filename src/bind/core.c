@@ -23,6 +23,7 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_io(L);
   l_open_json(L);
   l_open_db(L);
+  l_open_embed(L);
   l_open_sys(L);
   l_open_lock(L);
   l_open_editor(L);
