@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* x [rows][width]: scales[r] = max |x[r]| / 32767 (1 for a row of zeros), values[r][i] = x[r][i] / scales[r], rounded to
- * the nearest. The error of a weight is at most half its row's scale. False if x holds NaN or infinity. */
+/* x [rows][width]: scales[r] = max |x[r]| / 32767 (1 for a row of zeros), values[r][i] = x[r][i] / scales[r], rounded
+ * to the nearest. The error of a weight is at most half its row's scale. False if x holds NaN or infinity. */
 bool ml_rows_to_int16(int16_t *values, float *scales, const float *x, int64_t rows, int64_t width);
 
 /* The characters that base64 takes for `size` bytes, without an end mark; 0 if that is more than a size_t holds. */
