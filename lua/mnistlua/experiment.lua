@@ -31,6 +31,7 @@ local spec = {
   precision = precision.rule,
   augment = {}, views = {},
   average = {}, checkpoint = {}, clip = {}, momentum = {}, accumulate = whole(1),
+  report = { type = "boolean", default = true },
   on = { type = "table" }, callbacks = { type = "table" }, metrics = { type = "table" }, expect = {},
 }
 
@@ -124,6 +125,7 @@ end
 ---   loop          a training loop of one's own: function(run)
 ---   on            functions by event; callbacks: a list of functions and tables (mnistlua.train.events, ml.callbacks)
 ---   metrics       further metrics to show: "grad_norm", or one's own, named "user...."
+---   report        whether the run's end writes report.html (true)
 ---   expect        conditions on the result, such as "test.acc>=0.97"; missing one is exit code 3
 function m.new(given)
   local o = options.read("ml.experiment", given, spec)

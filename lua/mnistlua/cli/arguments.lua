@@ -118,6 +118,7 @@ local shared = {
       :count("*"):convert(condition)
   end,
   json = function(p) p:flag("--json", "print the result as one JSON object") end,
+  no_report = function(p) p:flag("--no-report", "write no report.html into the run's folder") end,
   quiet = function(p) p:flag("--quiet", "print the result and errors only") end,
 }
 

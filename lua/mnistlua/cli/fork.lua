@@ -22,7 +22,7 @@ function m.options(parser)
   parser:argument("run", "the run, and the step of its checkpoint (the newest one if not given; best)"):args "?"
   parser:argument("parameters", "key=value: sets a parameter of its config; the others are as they were"):args "*"
   arguments.add(parser, "seed", "threads", "precision", "data_dir", "data", "out", "max_time", "checkpoint_every",
-    "assert", "json", "quiet")
+    "assert", "json", "quiet", "no_report")
   parser:flag("--no-progress", "one line per epoch, also on a terminal")
   parser:epilog(epilog)
 end

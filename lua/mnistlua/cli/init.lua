@@ -21,6 +21,7 @@ local commands = {
   lrfind = "mnistlua.cli.lrfind",
   repl = "mnistlua.cli.repl",
   replay = "mnistlua.cli.replay",
+  report = "mnistlua.cli.report",
   runs = "mnistlua.cli.runs",
   show = "mnistlua.cli.show",
   sweep = "mnistlua.cli.sweep",
@@ -30,6 +31,7 @@ local commands = {
 -- Commands of a later version: told apart from a config that is not there.
 local later = {
   "export", "predict", "report", "serve",
+  "export", "predict", "repl", "serve", "show",
 }
 
 -- ---- help ----

@@ -155,7 +155,8 @@ local function words_of(plan, point, folder, threads)
   table.move(settings_of(plan, point), 1, #point, 2, words)
   local rest = result_options(plan)
   table.move(rest, 1, #rest, #words + 1, words)
-  local own = { "--threads", ("%d"):format(threads), "--out", folder.dir, "--json", "--quiet", "--progress", "json" }
+  local own = { "--threads", ("%d"):format(threads), "--out", folder.dir, "--json", "--quiet", "--progress", "json",
+    "--no-report" }
   return table.move(own, 1, #own, #words + 1, words)
 end
 

@@ -16,7 +16,7 @@ function m.options(parser)
   parser:argument("config", "the experiment to train"):args "?"
   parser:argument("parameters", "key=value: sets a parameter that the config declares with ml.params"):args "*"
   arguments.add(parser, "seed", "threads", "precision", "data_dir", "data", "out", "max_time",
-    "checkpoint_every", "resume", "force", "assert", "json", "quiet")
+    "checkpoint_every", "resume", "force", "assert", "json", "quiet", "no_report")
   parser:flag("--no-progress", "one line per epoch, also on a terminal")
   arguments.option(parser, "--progress", "auto, or json: an object per epoch and second on stderr, for other programs")
     :choices { "auto", "json" }:default "auto"

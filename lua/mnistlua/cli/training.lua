@@ -129,6 +129,14 @@ local function check_fit(run, source)
   error(failure.new("usage", ("%s cannot be used: %s"):format(core.escape(read.path), problem)), 0)
 end
 
+-- Writes the run's report, if it is wanted. Whatever goes wrong there is a warning: the run is done and saved.
+local function write_report(run, result, store)
+  local ok, path, problem = pcall(require("mnistlua.report").at_end, run, result, store)
+  if ok and path then return path end
+  local why = tostring(ok and problem or path)
+  io.stderr:write(("mnistlua: warning: the report was not written: %s\n"):format(core.escape(why)))
+end
+
 --- Trains a prepared run and reports. Returns the exit code.
 function m.train(run, args, source)
   local report = require "mnistlua.train.result"
@@ -141,6 +149,8 @@ function m.train(run, args, source)
   if not (args.quiet or args.json or args.progress == "json") then
     run.pause = require("mnistlua.repl.pause").at_terminal(store.dir) or false
   end
+  local wants_report = run.experiment.report and not args.no_report
+  if wants_report then require("mnistlua.report").listen(run) end
   local result, unsaved = require("mnistlua.trainer").train(run, {
     progress = display, store = store, deadline = args.max_time and core.clock() + args.max_time,
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
@@ -148,6 +158,8 @@ function m.train(run, args, source)
   if unsaved and result.status == "done" then result.status, result.error = "failed", unsaved end
   local saved, why = store:save_result(result)
   report.show(result, run, args.json)
+  local page = wants_report and saved and write_report(run, result, store)
+  if page and not args.json then report.line("report", page) end
   if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
   local code = exit_code(run, result, args)
   if args.i then

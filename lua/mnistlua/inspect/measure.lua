@@ -32,9 +32,9 @@ local function share(part, all)
   if all > 0 then return part / all end
 end
 
--- One entry a class: label, count, right, precision (nil where nothing was taken for it), recall (nil where it does
--- not occur), f1.
-local function per_class(confusion)
+--- One entry a class: label, count, right, precision (nil where nothing was taken for it), recall (nil where it does
+--- not occur), f1.
+function m.per_class(confusion)
   local list = {}
   for c, row in ipairs(confusion) do
     local occurs, taken = 0, 0
@@ -75,7 +75,7 @@ function m.evaluate(model, loss, dataset, shape, batch)
   local acc = sums:get "acc"
   return {
     count = #dataset, loss = sums:get "loss", acc = acc, errors = acc and math.floor((1 - acc) * #dataset + 0.5),
-    confusion = confusion, classes = confusion and per_class(confusion),
+    confusion = confusion, classes = confusion and m.per_class(confusion),
   }
 end
 

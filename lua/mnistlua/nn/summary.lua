@@ -54,17 +54,20 @@ local function format_rows(rows)
 end
 
 return function(Module)
+  --- The rows of that table, each a list of texts (name, type and settings, output, parameters), the titles first; and
+  --- the number of parameters. Sizes that are not known yet are "?".
+  function Module:summary_rows()
+    local shapes, _ = {}, nil
+    if self.sample_shape then _, shapes = flow.record(self.output_shape, self, self.sample_shape) end
+    return collect_rows(self, shapes)
+  end
+
   --- The model as a text table: each layer's name in the state dict, its type and settings, the shape of its output for
   --- one sample, and its parameters. Given the shape of one sample (model:summary { 28, 28 }) it builds layers whose
   --- sizes are inferred; a built model remembers the shape. print(model:summary()) shows it.
   function Module:summary(...)
-    local shapes = {}
     if select("#", ...) > 0 then self:build(...) end
-    if self.sample_shape then
-      local _
-      _, shapes = flow.record(self.output_shape, self, self.sample_shape)
-    end
-    local rows, total = collect_rows(self, shapes)
+    local rows, total = self:summary_rows()
     local lines = format_rows(rows)
     if self:unbuilt() then
       lines[#lines + 1] = "sizes shown as ? are inferred on first use, or by model:build { sizes of one sample }"

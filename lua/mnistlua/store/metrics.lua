@@ -42,6 +42,21 @@ function m.over_steps(db, id, metric)
   return steps, values
 end
 
+--- The same with at most `points` points: the mean of each of as many equal stretches of the run, at its middle.
+function m.averaged(db, id, metric, points)
+  local column = step_columns[metric]
+  local from = column and ("steps WHERE run = ?1 AND ?2 = ?2 AND %s IS NOT NULL"):format(column)
+    or "step_values WHERE run = ?1 AND metric = ?2 AND value IS NOT NULL"
+  local last = db:row("SELECT max(step) AS step FROM " .. from, id, metric).step
+  if not last then return {}, {} end
+  local rows = db:rows(("SELECT CAST(avg(step) AS INTEGER) AS step, avg(%s) AS value FROM %s "
+    .. "GROUP BY (step - 1) / ?3 ORDER BY 1"):format(
+    column or "value", from), id, metric, math.max(1, math.ceil(last / points)))
+  local steps, values = {}, {}
+  for i, row in ipairs(rows) do steps[i], values[i] = row.step, row.value end
+  return steps, values
+end
+
 --- A metric of a run at the ends of its epochs: lists of epochs, values and steps.
 function m.over_epochs(db, id, metric)
   local rows = db:rows("SELECT epoch, step, value FROM epochs WHERE run = ? AND metric = ? AND value IS NOT NULL "

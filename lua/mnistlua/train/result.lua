@@ -25,6 +25,9 @@ local function line(label, fmt, ...)
   print(("%-14s %s"):format(label, fmt:format(...)))
 end
 
+--- One more line of what m.show prints.
+function m.line(label, text) line(label, "%s", core.escape(text)) end
+
 local function show_part(result, part)
   local acc, loss = result[part .. ".acc"], result[part .. ".loss"]
   if not loss then return end

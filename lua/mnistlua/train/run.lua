@@ -3,6 +3,7 @@
 local averaging = require "mnistlua.train.averaging"
 local core = require "mnistlua.core"
 local dataset = require "mnistlua.data.dataset"
+local evaluation = require "mnistlua.train.evaluation"
 local events = require "mnistlua.train.events"
 local follow = require "mnistlua.train.follow"
 local metrics = require "mnistlua.train.metrics"
@@ -39,6 +40,7 @@ function Run.new(experiment, given)
     checkpoints = false, go_on_at = false, first_step = 0, best = false, forced = false, cut_short = false, state = {},
     pause = false, changes = false, held_lr = false,
     needs_closure = e.optimizer and e.optimizer.needs_closure or false,
+    keep_answers = false, answers = {},
     eval_loaders = setmetatable({}, { __mode = "k" }), started = core.clock(), wants_grad_norm = false,
   }
   for name, method in pairs(Run) do self[name] = method end
@@ -332,32 +334,14 @@ function Run:evaluate(d, given)
   if o.views ~= nil and not tta.is_views(o.views) then
     options.fail("run:evaluate: views: expected ml.tta { ... }, got " .. options.show(o.views))
   end
-  local model, background = o.model, -d.normalise[1] / d.normalise[2]
-  local function predict(x) return o.views and o.views(model, x, background) or model(x) end
-  local loader = self.eval_loaders[d] or d:loader { batch = self.experiment.eval_batch }
-  self.eval_loaders[d] = loader
-  local _ <close> = averaging.enter(self)
-  local training, recording = model.training, core.recording(false)
-  model:eval()
-  local sums = metrics.means()
-  loader:start(1, 1)
-  for x, y in loader.next, loader do
-    core.scope(function()
-      local output = predict(x)
-      sums:add("loss", self.loss(output, y):item(), #y)
-      if self:is_classification(output, y) then sums:add("acc", core.count_correct(output, y) / #y, #y) end
-    end)
-  end
-  core.recording(recording)
-  if training then model:train() end
-  local loss, acc = sums:get "loss", sums:get "acc"
-  if loss ~= loss then acc = nil end
-  return { loss = loss, acc = acc, errors = acc and math.floor((1 - acc) * #d + 0.5), count = #d }
+  return evaluation.over(self, d, o)
 end
 
 --- Evaluates data.val or data.test into metrics "val.loss", "val.acc" and so on, and returns them.
 function Run:evaluate_part(part)
-  local result = self:evaluate(rawget(self.data, part))
+  local answers = self.keep_answers and { step = self.step } or nil
+  local result = evaluation.over(self, rawget(self.data, part), { model = self.model }, answers)
+  self.answers[part] = answers
   self.metrics[part .. ".loss"], self.metrics[part .. ".acc"] = result.loss, result.acc
   if part == "test" then self.tested = { step = self.step, result = result } end
   self:emit("eval_end", part, result)

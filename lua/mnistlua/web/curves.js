@@ -3,7 +3,7 @@
 //
 //   const chart = curves.create(element, {
 //     title: "Loss",
-//     series: [{ name: "test", steps: [...], values: [...], tone: "main" }],   // tone: main, plain, faint, 1 to 6
+//     series: [{ name: "test", steps: [...], values: [...], tone: "main" }],   // or dashed, plain, faint, 1 to 6
 //     format: "percent" | "number",     // how values are told
 //     scale: "linear" | "log",          // log: for positive values over several powers of ten
 //     steps_per_epoch: 469,             // the axis then counts epochs
@@ -140,12 +140,22 @@ const curves = (() => {
 
   const tone_class = (tone) => `tone-${tone === undefined ? "plain" : tone}`;
 
+  // A path; a single value is a dot.
+  function curve(series, view, scale) {
+    const at = series.values.findIndex(usable(scale));
+    if (series.values.length > 1 || at < 0) {
+      return svg("path", { class: `curve ${tone_class(series.tone)}`, d: path_of(series, view, scale) });
+    }
+    const place = { cx: view.x(series.steps[at]), cy: view.y(series.values[at]), r: 3.5 };
+    return svg("circle", { class: `dot ${tone_class(series.tone)}`, ...place });
+  }
+
   function lines(options, series, view) {
     const id = `clip-${Math.random().toString(36).slice(2)}`;
     const bottom = margin.top + view.inner.height;
     const frame = { x: margin.left, y: 0, width: view.inner.width + margin.right, height: bottom + 1 };
     return svg("g", {}, svg("clipPath", { id }, svg("rect", frame)), svg("g", { "clip-path": `url(#${id})` },
-      ...series.map((s) => svg("path", { class: `curve ${tone_class(s.tone)}`, d: path_of(s, view, options.scale) }))));
+      ...series.map((s) => curve(s, view, options.scale))));
   }
 
   // ---- the cursor ----

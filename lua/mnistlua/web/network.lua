@@ -34,9 +34,8 @@ local function count(shape)
   return n
 end
 
---- The value whose JSON network.decode takes, for pictures normalised as `normalise` = { mean, std } says; or nil and
---- why this model cannot be computed in a page.
-function m.spec(model, shape, normalise)
+-- The value whose JSON network.decode takes, for pictures normalised as `normalise` = { mean, std } says.
+local function spec_of(model, shape, normalise)
   local list, problem = layers.of(model, shape)
   if not list then return nil, problem end
   if #list == 0 then return nil, "the model has no layer" end
@@ -48,10 +47,33 @@ function m.spec(model, shape, normalise)
   return spec
 end
 
---- Whether a drawn digit can be given to a model that takes samples of this shape.
-function m.takes_pictures(shape)
+-- Whether a drawn digit can be given to a model that takes samples of this shape.
+local function takes_pictures(shape)
   local n = #shape
   return count(shape) == 784 and (n == 1 or shape[n - 1] == 28 and shape[n] == 28)
+end
+
+local function names_of(classes, class_names)
+  local names = {}
+  for label = 0, classes - 1 do
+    names[label + 1] = class_names and class_names[label + 1] or ("%d"):format(label)
+  end
+  return names
+end
+
+--- The value whose JSON network.decode takes, with the names of the classes, for a classifier of `data` (a bundle); or
+--- nil and why a page cannot compute it, or nothing can be drawn for it.
+function m.of_data(model, data)
+  local shape = data:sample_shape()
+  if not takes_pictures(shape) then
+    return nil, ("the network takes samples of %s, not pictures of 28x28"):format(table.concat(shape, "x"))
+  end
+  local spec, problem = spec_of(model, shape, data.train.normalise)
+  if not spec then return nil, problem end
+  local out = spec.layers[#spec.layers].output
+  if #out ~= 1 or out[1] < 2 then return nil, "the network is no classifier" end
+  spec.names = names_of(out[1], data.class_names)
+  return spec
 end
 
 return m
