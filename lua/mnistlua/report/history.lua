@@ -44,7 +44,8 @@ local function own(db, id, name)
   return series
 end
 
---- The charts of run `id`: loss, accuracy, learning rate, then what else it recorded. A list of what curves.create takes.
+--- The charts of run `id`: loss, accuracy, learning rate, then what else it recorded. A list of what curves.create
+--- takes.
 function m.charts(db, id)
   local list = {}
   chart(list, "Loss", "number", "log", parts(db, id, "loss"))
