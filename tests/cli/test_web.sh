@@ -3,8 +3,8 @@
 . "$(dirname "$0")/tap.sh"
 
 command -v node >/dev/null || { skip "pages" "node is not installed"; finish; exit 0; }
-[ -n "${MNISTLUA_DATA:-}" ] && [ -d "$MNISTLUA_DATA/mnist" ] || [ -f "$root/data/mnist/t10k-images-idx3-ubyte.gz" ] && mnist=yes
-[ -z "${MNISTLUA_DATA:-}" ] && export MNISTLUA_DATA=$root/data
+export MNISTLUA_DATA=${MNISTLUA_DATA:-$root/data} MNIST=no
+[ -d "$MNISTLUA_DATA/mnist" ] && MNIST=yes
 
 # Trainings that leave, beside their report, 200 test pictures and what the C network makes of them (expected.json).
 cat >web_aid.lua <<'LUA'
@@ -55,7 +55,6 @@ return ml.experiment {
   },
 }
 LUA
-export MNIST=${mnist:-no}
 for name in mlp cnn; do
   check "a training of $name.lua" 0 -- "$program" $name.lua --out $name --threads 2
 done

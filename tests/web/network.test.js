@@ -1,5 +1,5 @@
-// The network in the page against the C network: node network.test.js FOLDER..., each with report.html and expected.json
-// (tests/cli/test_web.sh). Then layers and strokes whose results are known.
+// The network in the page against the C network: node network.test.js FOLDER..., each with report.html and
+// expected.json (tests/cli/test_web.sh). Then layers and strokes whose results are known.
 "use strict";
 const assert = require("assert");
 const fs = require("fs");

@@ -31,7 +31,8 @@ browser.start().then(({ page, close }) => {
   }
 
   const clear = () => page.evaluate("document.querySelector('.pad-tools button').click()");
-  const bars = () => page.evaluate("[...document.querySelectorAll('.bar-value')].map((e) => parseFloat(e.textContent))");
+  const bars = () =>
+    page.evaluate("[...document.querySelectorAll('.bar-value')].map((e) => parseFloat(e.textContent))");
 
   async function open(file, width = 1100, dark = false) {
     await page.screen(width, 900, dark);
@@ -78,7 +79,8 @@ browser.start().then(({ page, close }) => {
     })()`);
     assert.strictEqual(await answer(), guess);
     assert.ok(Math.abs(Math.max(...await bars()) - parseFloat(share)) <= 0.11, `${await bars()} for ${share}`);
-    assert.match(await page.evaluate("document.querySelector('.pad-caption').textContent"), /^test image \d+, in truth \d$/);
+    const caption = await page.evaluate("document.querySelector('.pad-caption').textContent");
+    assert.match(caption, /^test image \d+, in truth \d$/);
   });
 
   test("curves tell their values under mouse and keys", async () => {

@@ -2,7 +2,7 @@
 // after every movement. It needs strokes.js and pictures.js; where the answer comes from is the caller's:
 //
 //   const pad = draw_pad.create(element, {
-//     classify: (pixels) => ({ probabilities, activations }),   // or a promise of it; activations can be missing
+//     classify: (pixels) => ({ probabilities, activations }),   // or a promise of it, without activations too
 //     names: ["0", "1", ...],                                   // of the classes; numbers if missing
 //   });
 //   pad.show(pixels, "Test image 17, a 4");                     // 784 bytes in place of a drawing

@@ -60,7 +60,8 @@
     const filters = filters_of(net), few = 64, more = element("filters-more");
     element("filters").hidden = !filters;
     if (!filters) return;
-    element("filters-lead").textContent = `The weights of ${filters.count} units: positive ones in blue, negative ones grey.`;
+    element("filters-lead").textContent =
+      `The weights of ${filters.count} units: positive ones in blue, negative ones grey.`;
     add_filters(filters, 0, Math.min(few, filters.count));
     more.hidden = filters.count <= few;
     more.textContent = `Show all ${filters.count}`;
