@@ -26,7 +26,13 @@ function m.finish(run)
   end
   core.recording(recording)
   for i = 1, #test do pixels[i] = core.base64(test[i].image) end
-  core.write_file(run.dir .. "/expected.json", json.encode { pixels = pixels, probabilities = shares })
+  local straight = {}
+  for i = 1, 20 do
+    straight[i] = { core.base64(test[i].image), core.base64(test:centre()[i].image), core.base64(test:deskew()[i].image) }
+  end
+  core.write_file(run.dir .. "/expected.json", json.encode {
+    pixels = pixels, probabilities = shares, straightened = straight,
+  })
 end
 
 return m

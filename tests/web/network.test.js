@@ -24,6 +24,16 @@ for (const folder of process.argv.slice(2)) {
   });
 }
 
+test("pictures straightened as C does it", () => {
+  const { straightened } = JSON.parse(fs.readFileSync(`${process.argv[2]}/expected.json`, "utf8"));
+  for (const [picture, centred, deskewed] of straightened.map((list) => list.map(network.bytes))) {
+    for (const [deskew, wanted] of [[false, centred], [true, deskewed]]) {
+      const got = strokes.straightened(picture, deskew);
+      got.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) <= 1, `${value} for ${wanted[i]} at ${i}`));
+    }
+  }
+});
+
 // ---- single layers ----
 
 const f32 = (...values) => Buffer.from(new Float32Array(values).buffer).toString("base64");

@@ -22,6 +22,7 @@ local function wrap(handle, like, name)
     normalise = like.normalise,   -- { mean, std } of the pixels as x / 255
     classes = handle:classes(),
     class_names = like.class_names,   -- a list, the name of label 0 first; nil where there are none
+    straightened = like.straightened, -- "centre" or "deskew" where its pictures were; nil
   }, Dataset)
 end
 
@@ -81,10 +82,18 @@ end
 function Dataset:shuffled(seed) return wrap(self.core:shuffled(seed or context.seed), self) end
 
 --- The same pictures, each moved so that the centre of mass of its ink is in the middle. A data set of its own.
-function Dataset:centre() return wrap(core.straightened(self.core, false), self) end
+function Dataset:centre()
+  local d = wrap(core.straightened(self.core, false), self)
+  d.straightened = d.straightened or "centre"
+  return d
+end
 
 --- The same pictures centred and with the slant of the writing taken out, by moments. A data set of its own.
-function Dataset:deskew() return wrap(core.straightened(self.core, true), self) end
+function Dataset:deskew()
+  local d = wrap(core.straightened(self.core, true), self)
+  d.straightened = "deskew"
+  return d
+end
 
 local function part_size(d, what, given)
   local size = given

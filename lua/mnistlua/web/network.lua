@@ -61,8 +61,9 @@ local function names_of(classes, class_names)
   return names
 end
 
---- The value whose JSON network.decode takes, with the names of the classes, for a classifier of `data` (a bundle); or
---- nil and why a page cannot compute it, or nothing can be drawn for it.
+--- The value whose JSON network.decode takes, for a classifier of `data` (a bundle), with the names of the classes and
+--- how the data's pictures were straightened ("centre", "deskew" or nothing): a drawing has to be, too. Or nil and why
+--- a page cannot compute it, or nothing can be drawn for it.
 function m.of_data(model, data)
   local shape = data:sample_shape()
   if not takes_pictures(shape) then
@@ -72,6 +73,7 @@ function m.of_data(model, data)
   if not spec then return nil, problem end
   local out = spec.layers[#spec.layers].output
   if #out ~= 1 or out[1] < 2 then return nil, "the network is no classifier" end
+  spec.straightened = data.train.straightened
   spec.names = names_of(out[1], data.class_names)
   return spec
 end

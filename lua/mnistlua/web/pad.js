@@ -4,6 +4,7 @@
 //   const pad = draw_pad.create(element, {
 //     classify: (pixels) => ({ probabilities, activations }),   // or a promise of it, without activations too
 //     names: ["0", "1", ...],                                   // of the classes; numbers if missing
+//     prepare: (pixels) => pixels,                              // what else is done to a drawing; nothing if missing
 //   });
 //   pad.show(pixels, "Test image 17, a 4");                     // 784 bytes in place of a drawing
 //   pad.clear();
@@ -205,7 +206,7 @@ const draw_pad = (() => {
   }
 
   /** Makes a pad of an element, whose content it replaces. Returns { show(pixels, caption), clear() }. */
-  function create(element, { classify, names = Array.from({ length: 10 }, (_, i) => String(i)) }) {
+  function create(element, { classify, names = Array.from({ length: 10 }, (_, i) => String(i)), prepare = (p) => p }) {
     const parts = build(element, names), drawing = { lines: [], picture: null };
     const questions = asker(classify, (answer) => show_answer(parts, names, answer), (problem) => {
       show_nothing(parts);
@@ -213,7 +214,7 @@ const draw_pad = (() => {
     });
 
     function refresh() {
-      const pixels = drawing.picture || strokes.pixels(drawing.lines, extent);
+      const drawn = strokes.pixels(drawing.lines, extent), pixels = drawing.picture || (drawn && prepare(drawn));
       parts.hint.hidden = pixels !== null;
       if (pixels) pictures.ink(parts.seen, pixels);
       redraw(parts, drawing);

@@ -78,7 +78,9 @@
   let pad = null;
   if (spec) {
     const net = network.decode(spec);
-    pad = draw_pad.create(element("pad"), { classify: (pixels) => network.run(net, pixels), names: spec.names });
+    const { names, straightened } = spec;
+    const prepare = (pixels) => (straightened ? strokes.straightened(pixels, straightened === "deskew") : pixels);
+    pad = draw_pad.create(element("pad"), { classify: (pixels) => network.run(net, pixels), names, prepare });
     if (element("filters")) show_filters(net);
   }
   if (report && report.mistakes.length > 0) show_mistakes(report, pad);

@@ -78,5 +78,36 @@ const strokes = (() => {
     return Uint8Array.from(render(moved(placed, middle - x, middle - y)), (share) => Math.round(255 * share));
   }
 
-  return { pixels, side };
+  // ---- straightening ----
+
+  // The value at (x, y), between pixels linearly from the four around; 0 outside.
+  function sample(picture, x, y) {
+    const left = Math.floor(x), top = Math.floor(y), u = x - left, v = y - top;
+    const at = (column, row) =>
+      (column >= 0 && column < side && row >= 0 && row < side ? picture[row * side + column] : 0);
+    return (1 - v) * ((1 - u) * at(left, top) + u * at(left + 1, top))
+      + v * ((1 - u) * at(left, top + 1) + u * at(left + 1, top + 1));
+  }
+
+  // The slant of the writing: the covariance of x and y over the variance of y, with the ink as weight.
+  function slant(picture, cx, cy) {
+    let covariance = 0, variance = 0;
+    picture.forEach((value, i) => {
+      const x = i % side - cx, y = Math.floor(i / side) - cy;
+      covariance += value * x * y;
+      variance += value * y * y;
+    });
+    return variance > 0 ? covariance / variance : 0;
+  }
+
+  /** A picture centred, and deskewed if asked for, as src/data/straighten.c does it: for networks that learnt so. */
+  function straightened(picture, deskew) {
+    const [cx, cy] = centre_of_mass(picture), m = deskew ? slant(picture, cx, cy) : 0, half = (side - 1) / 2;
+    return Uint8Array.from(picture, (_, i) => {
+      const u = i % side - half, v = Math.floor(i / side) - half;
+      return Math.round(sample(picture, cx + u + m * v, cy + v));
+    });
+  }
+
+  return { pixels, straightened, side };
 })();
