@@ -30,7 +30,9 @@ function TestWeb:test_elements()
 end
 
 function TestWeb:test_placeholders_in_content_stay()
-  local page = web.page { title = "{{body}}", body = "%1 {{title}}", styles = {}, scripts = {}, data = { d = "{{body}}" } }
+  local page = web.page {
+    title = "{{body}}", body = "%1 {{title}}", styles = {}, scripts = {}, data = { d = "{{body}}" },
+  }
   lu.assertStrContains(page, "<title>{{body}}</title>")
   lu.assertStrContains(page, "%1 {{title}}")
   lu.assertStrContains(page, '<script type="application/json" id="d">"{{body}}"</script>')
@@ -51,7 +53,8 @@ end
 
 function TestWeb:test_a_model_as_a_value()
   local data = digits()
-  local spec = assert(network.of_data(built({ nn.Flatten(), nn.Linear(5), nn.BatchNorm1d(), nn.Linear(10) }, data), data))
+  local model = built({ nn.Flatten(), nn.Linear(5), nn.BatchNorm1d(), nn.Linear(10) }, data)
+  local spec = assert(network.of_data(model, data))
   lu.assertEquals(spec.input, { 28, 28 })
   lu.assertEquals({ spec.mean, spec.std }, data.train.normalise)
   lu.assertEquals(#spec.layers, 3)                      -- the batch norm is part of the layer before it

@@ -129,7 +129,8 @@ local function check_fit(run, source)
   error(failure.new("usage", ("%s cannot be used: %s"):format(core.escape(read.path), problem)), 0)
 end
 
--- Writes the run's report, if it is wanted. Whatever goes wrong there is a warning: the run is done and saved.
+-- Writes the run's report. Whatever goes wrong there is a warning: the weights are saved. It comes before result.json,
+-- so that a kill meanwhile leaves a run that can go on, and nothing that belongs to none.
 local function write_report(run, result, store)
   local ok, path, problem = pcall(require("mnistlua.report").at_end, run, result, store)
   if ok and path then return path end
@@ -156,9 +157,9 @@ function m.train(run, args, source)
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
   })
   if unsaved and result.status == "done" then result.status, result.error = "failed", unsaved end
-  local saved, why = store:save_result(result)
   report.show(result, run, args.json)
-  local page = wants_report and saved and write_report(run, result, store)
+  local page = wants_report and write_report(run, result, store)
+  local saved, why = store:save_result(result)
   if page and not args.json then report.line("report", page) end
   if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
   local code = exit_code(run, result, args)

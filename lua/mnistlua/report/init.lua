@@ -138,14 +138,12 @@ local function measured_of_run(run)
   return look(kept, run.data[part], part)
 end
 
---- Writes report.html into the folder of a run that has just ended (train/store.lua). Returns its path, or nil and why
---- it could not be written.
+--- Writes report.html into the folder of a run that has just ended (train/store.lua), whose result.json is yet to be
+--- written. Returns its path, or nil and why it could not be written.
 function m.at_end(run, result, store)
-  local record = folder.read(store.out, store.name)
+  store:record(result)
+  local record = folder.read(store.out, store.name, result)
   record.status = result.status
-  for name, value in pairs(result) do
-    if type(value) == "number" then record.results[name] = value end
-  end
   local recorder, path = store.recorder, store.dir .. "/report.html"
   local ok, problem = core.write_file(path, page(gather {
     record = record, experiment = run.experiment, measured = measured_of_run(run),

@@ -78,10 +78,12 @@ local function status_of(dir, result)
   return result and (text_or_nil(result.status) or "done") or "killed"
 end
 
---- The record of OUT/folder. Damaged JSON counts as missing: what is known from elsewhere is kept.
-function m.read(out, folder)
+--- The record of OUT/folder. Damaged JSON counts as missing: what is known from elsewhere is kept. `result` stands for
+--- a result.json that is yet to be written.
+function m.read(out, folder, result)
   local dir = out .. "/" .. folder
-  local run, result = read_json(dir .. "/run.json") or {}, read_json(dir .. "/result.json")
+  local run = read_json(dir .. "/run.json") or {}
+  result = result or read_json(dir .. "/result.json")
   local started, name = parse_name(folder)
   local status = status_of(dir, result)
   local r = {

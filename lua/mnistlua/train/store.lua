@@ -22,7 +22,8 @@ end
 local function new_store(out, name, lock)
   local dir = out .. "/" .. name
   return setmetatable({
-    out = out, name = name, dir = dir, weights = dir .. "/model.safetensors", lock = lock, saved = false, ended = false,
+    out = out, name = name, dir = dir, weights = dir .. "/model.safetensors", lock = lock, saved = false,
+    recorded = false, ended = false,
   }, Store)
 end
 
@@ -100,10 +101,16 @@ function Store:save_weights(model, metadata)
   return self.weights
 end
 
---- Writes result.json.
+--- Completes the run's row and metrics in the database.
+function Store:record(result)
+  if not self.recorded then self.recorder:finish(result) end
+  self.recorded = true
+end
+
+--- Writes result.json, which says that the run has ended: what else is to lie in the folder lies there by then.
 function Store:save_result(result)
   self.ended = true
-  self.recorder:finish(result)
+  self:record(result)
   return core.write_file(self.dir .. "/result.json", json.encode(result) .. "\n")
 end
 
