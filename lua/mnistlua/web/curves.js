@@ -171,8 +171,10 @@ const curves = (() => {
     return low;
   }
 
-  function place_text(options, step) {
+  // Where the cursor is; without one how long the run was.
+  function place_text({ options, view }, step) {
     const per = options.steps_per_epoch;
+    if (step === null) return per ? `${number(view.steps / per)} epochs` : `${grouped(view.steps)} steps`;
     const epoch = per ? `epoch ${(step / per).toFixed(1)}, ` : "";
     return `${epoch}step ${grouped(step)}`;
   }
@@ -181,7 +183,7 @@ const curves = (() => {
   function show_cursor(chart, step) {
     const { options, view, parts } = chart;
     parts.cursor.replaceChildren();
-    parts.place.textContent = step === null ? "" : place_text(options, step);
+    parts.place.textContent = place_text(chart, step);
     if (step !== null) {
       const x = view.x(step);
       parts.cursor.append(svg("line", { x1: x, x2: x, y1: margin.top, y2: margin.top + view.inner.height }));
