@@ -1,8 +1,10 @@
-/* Folders of pictures as data sets, and pictures stored on their side. */
+/* Folders of pictures as data sets, single pictures, and pictures stored on their side. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "bind/bind.h"
+#include "data/png.h"
+#include "data/prepare.h"
 #include "data/readers.h"
 
 static void pop_size(lua_State *L, const char *name, int64_t *size) {
@@ -86,9 +88,49 @@ static int l_transpose_pictures(lua_State *L) {
   return 1;
 }
 
+/* A u8 [height, width] tensor with these pixels in the box on top of the stack. */
+static int filled_with(lua_State *L, ml_tensor **box, const uint8_t *pixels, ml_png_size size) {
+  ml_error err;
+  const ml_shape shape = { .ndim = 2, .size = { size.height, size.width } };
+  ml_tensor *t = l_try_new(L, ML_U8, &shape, false, &err);
+  if (t) memcpy(t->u8, pixels, (size_t)(size.height * size.width));
+  return l_filled(L, box, t, &err);
+}
+
+/* read_png(path) -> u8 [height, width], grey. decode_png(bytes) -> the same from a file's content. */
+static int read_grey(lua_State *L, bool is_path) {
+  ml_error err;
+  ml_png_size size;
+  lua_settop(L, 1);
+  uint8_t **pixels = l_guarded(L, sizeof *pixels, release_block);
+  ml_tensor **box = l_box(L);
+  size_t bytes;
+  const char *text = is_path ? l_text(L, 1, NULL) : luaL_checklstring(L, 1, &bytes);
+  const ml_status status = is_path ? ml_png_read(pixels, &size, text, 1, &err)
+                                   : ml_png_decode(pixels, &size, (const uint8_t *)text, bytes, 1, &err);
+  return status == ML_OK ? filled_with(L, box, *pixels, size) : l_fail(L, &err);
+}
+
+static int l_read_png(lua_State *L) { return read_grey(L, true); }
+static int l_decode_png(lua_State *L) { return read_grey(L, false); }
+
+/* prepare_digit(u8 [height, width], 0 black to 255 white) -> u8 [28, 28], or nil and why. */
+static int l_prepare_digit(lua_State *L) {
+  ml_error err;
+  uint8_t out[ML_DIGIT_SIDE * ML_DIGIT_SIDE];
+  lua_settop(L, 1);
+  ml_tensor **box = l_box(L);
+  const ml_tensor *t = l_tensor(L, 1);
+  if (t->dtype != ML_U8 || t->shape.ndim != 2 || t->shape.size[0] < 1 || t->shape.size[1] < 1)
+    return l_bad(L, 1, NULL, "a picture of bytes (u8, height x width)");
+  if (ml_prepare_digit(out, t->u8, t->shape.size[0], t->shape.size[1], &err) != ML_OK) return l_fail(L, &err);
+  return filled_with(L, box, out, (ml_png_size){ .height = ML_DIGIT_SIDE, .width = ML_DIGIT_SIDE });
+}
+
 void l_open_images(lua_State *L) {
   const luaL_Reg functions[] = {
-    { "read_images", l_read_images }, { "transpose_pictures", l_transpose_pictures }, { NULL, NULL },
+    { "read_images", l_read_images }, { "read_png", l_read_png }, { "decode_png", l_decode_png },
+    { "prepare_digit", l_prepare_digit }, { "transpose_pictures", l_transpose_pictures }, { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

@@ -232,19 +232,25 @@ static ml_status to_channels(uint8_t **pixels, png_reader *r, int channels, ml_e
   return ML_OK;
 }
 
+ml_status ml_png_decode(uint8_t **pixels, ml_png_size *size, const uint8_t *data, size_t bytes, int channels,
+                        ml_error *err) {
+  png_reader r = {.data = data, .size = bytes};
+  uint8_t head[HEADER] = {0};
+  if (bytes > 0) memcpy(head, data, bytes < HEADER ? bytes : HEADER);
+  ml_status status = check_header(size, head, bytes, err);
+  r.expected = *size;
+  if (status == ML_OK) status = decode(&r, err);
+  if (status == ML_OK) status = to_channels(pixels, &r, channels, err);
+  ml_free(r.bytes);
+  return status;
+}
+
 ml_status ml_png_read(uint8_t **pixels, ml_png_size *size, const char *path, int channels, ml_error *err) {
   uint8_t *data = NULL;
   size_t bytes;
   ml_status status = ml_file_read(&data, &bytes, path, MAX_FILE, err);
   if (status != ML_OK) return status; /* with the path in front */
-  png_reader r = {.data = data, .size = bytes};
-  uint8_t head[HEADER] = {0};
-  memcpy(head, data, bytes < HEADER ? bytes : HEADER);
-  status = check_header(size, head, bytes, err);
-  r.expected = *size;
-  if (status == ML_OK) status = decode(&r, err);
-  if (status == ML_OK) status = to_channels(pixels, &r, channels, err);
-  ml_free(r.bytes);
+  status = ml_png_decode(pixels, size, data, bytes, channels, err);
   ml_free(data);
   if (status != ML_OK) ml_error_prefix(err, "%s", path);
   return status;

@@ -1,10 +1,12 @@
-/* One PNG file: what it says it is, and its pixels as bytes. Used by the reader of picture folders only.
+/* One PNG file: what it says it is, and its pixels as bytes. Used by the reader of picture folders and
+ * by the bindings.
  *
  * A file is refused, not repaired: a wrong checksum anywhere, data cut off, and bytes behind the end included. Messages
  * begin with the path. */
 #ifndef ML_DATA_PNG_H
 #define ML_DATA_PNG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -25,5 +27,9 @@ ml_status ml_png_read_size(ml_png_size *size, const char *path, ml_error *err);
  * 0.114 B of the values as stored) or 3. Any bit depth, palette or interlacing; 16 bits are rounded to 8; what is
  * transparent shows white. Gamma and colour profiles do not count. */
 ml_status ml_png_read(uint8_t **pixels, ml_png_size *size, const char *path, int channels, ml_error *err);
+
+/* The same from the bytes of a file. The messages name none. */
+ml_status ml_png_decode(uint8_t **pixels, ml_png_size *size, const uint8_t *data, size_t bytes, int channels,
+                        ml_error *err);
 
 #endif
