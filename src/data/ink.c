@@ -32,19 +32,16 @@ static void smooth(float *u, float *row, int64_t height, int64_t width) {
     }
 }
 
-/* The strength of typical ink: the median of the values above `least`; 0 if there are none. */
+/* The strength of typical ink: of the values above `least`, the mean of the upper ones, those that ink_parting tells from
+ * edges, ruled lines and soft shadows; 0 if there are none. */
 static double level_above(const float *u, int64_t n, double least) {
-  int64_t counts[256] = {0}, above = 0, seen = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (u[i] <= least) continue;
-    counts[(int)fminf(u[i], 255)]++;
-    above++;
-  }
-  for (int v = 0; v < 256; v++) {
-    seen += counts[v];
-    if (above > 0 && 2 * seen >= above) return v + 0.5;
-  }
-  return 0;
+  int64_t counts[256] = {0};
+  double sum = 0, count = 0;
+  for (int64_t i = 0; i < n; i++)
+    if (u[i] > least) counts[(int)fminf(u[i], 255)]++;
+  const int at = ml_ink_parting(counts);
+  for (int v = at; v < 256; v++) sum += (double)counts[v] * (v + 0.5), count += (double)counts[v];
+  return count > 0 ? sum / count : 0;
 }
 
 /* ---- marks: connected pixels ---- */

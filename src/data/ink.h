@@ -1,5 +1,5 @@
-/* Finding the ink in a picture of a digit: how much each pixel differs from the paper around it (ink_paper.c), which of
- * these marks are the digit (ink.c), and how far pixels are from it (ink_distance.c). Used by prepare.c only. */
+/* Finding the ink in a picture of a digit: how much each pixel differs from the paper around it (ink_paper.c, ink_edges.c),
+ * which of these marks are the digit (ink.c), and how far pixels are from it (ink_distance.c). Used by prepare.c only. */
 #ifndef ML_DATA_INK_H
 #define ML_DATA_INK_H
 
@@ -18,6 +18,13 @@ typedef struct ml_ink_box {
 /* u [height, width]: how much a pixel of grey is darker than the paper around it (or lighter, if that is what the ink
  * is); *noise: the standard deviation of the paper. ML_NOMEM is the only failure. */
 ml_status ml_ink_contrast(float *u, double *noise, const uint8_t *grey, int64_t height, int64_t width, ml_error *err);
+
+/* The value from which on the values in a histogram [256] are the upper of two groups that lie farthest apart (Otsu's
+ * method); 0 if all are equal. */
+int ml_ink_parting(const int64_t *counts);
+
+/* Takes shadows and tables along the sides of the picture off u [height, width]. */
+void ml_ink_clear_edges(float *u, double noise, int64_t height, int64_t width);
 
 /* strength [height, width]: 255 on the digit's strokes, 0 on paper and on marks that are no part of it, between them
  * along edges; *box: what it covers. u is changed. ML_FORMAT if there is no ink. */

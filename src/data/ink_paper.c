@@ -63,7 +63,7 @@ static void window(int64_t *begin, int64_t *end, int64_t i, int64_t size, int64_
   *end = *begin + size;
 }
 
-/* The quantile q of the cells in rows [top, bottom) and columns [left, right); a bin's values count as spread evenly. */
+/* The quantile q of the cells in rows [top, bottom), columns [left, right); a bin's values count as spread evenly. */
 static float quantile(const paper *p, int64_t top, int64_t bottom, int64_t left, int64_t right, double q) {
   const int32_t *a = sums_at(p, top, left), *b = sums_at(p, top, right), *c = sums_at(p, bottom, left),
                 *d = sums_at(p, bottom, right);
@@ -129,11 +129,9 @@ static float sign_of_ink(float *u, paper *p) {
 
 /* ---- pixels that are no ink ---- */
 
-/* The value that parts u's positive values best (Otsu's method), in steps of 1. */
-static double parting(const float *u, int64_t n) {
-  int64_t counts[256] = {0};
-  double total = 0, sum = 0, below = 0, sum_below = 0, best = -1, at = 0;
-  for (int64_t i = 0; i < n; i++) counts[u[i] <= 0 ? 0 : u[i] >= 255 ? 255 : (int)u[i]]++;
+int ml_ink_parting(const int64_t *counts) {
+  double total = 0, sum = 0, below = 0, sum_below = 0, best = -1;
+  int at = 0;
   for (int v = 0; v < 256; v++) total += (double)counts[v], sum += (double)counts[v] * v;
   for (int v = 0; v < 255; v++) {
     below += (double)counts[v];
@@ -144,6 +142,12 @@ static double parting(const float *u, int64_t n) {
     if (score > best) best = score, at = v + 1;
   }
   return at;
+}
+
+static double parting(const float *u, int64_t n) {
+  int64_t counts[256] = {0};
+  for (int64_t i = 0; i < n; i++) counts[u[i] <= 0 ? 0 : u[i] >= 255 ? 255 : (int)u[i]]++;
+  return ml_ink_parting(counts);
 }
 
 typedef struct paper_sum {

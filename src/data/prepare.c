@@ -2,7 +2,8 @@
  *
  * 1. The picture is reduced so that its longer side is at most SIDE pixels; if the digit fills a small part of it, that
  *    part alone is taken once more.
- * 2. Ink is what differs from the paper around it, to the side that tells dark ink from light (ink_paper.c, ink.c).
+ * 2. Ink is what differs from the paper around it, to the side that tells dark ink from light (ink_paper.c, ink_edges.c,
+ *    ink.c).
  * 3. Strokes thinner than MNIST's are thickened.
  * 4. The ink's bounding box is scaled to fit 20x20, keeping its aspect, each pixel the mean of what it covers; the
  *    strongest pixel becomes 255.
@@ -55,6 +56,7 @@ static ml_status find_ink(picture *p, ml_ink_box *box, ml_error *err) {
   float *u = ml_alloc((size_t)(p->height * p->width) * sizeof *u);
   if (!u) return no_memory(err);
   ml_status status = ml_ink_contrast(u, &noise, p->pixels, p->height, p->width, err);
+  if (status == ML_OK) ml_ink_clear_edges(u, noise, p->height, p->width);
   if (status == ML_OK) status = ml_ink_select(p->pixels, box, u, noise, p->height, p->width, err);
   ml_free(u);
   return status;
