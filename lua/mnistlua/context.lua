@@ -14,6 +14,7 @@ local m = {
   precision = nil,     -- --precision, which overrules the config's
   quiet = false,       -- --quiet: the result and errors only
   stood_in = false,    -- whether that happened
+  described = nil,     -- what data sets are to be like, where nobody wants their samples: data/described.lua
   pending = nil,       -- where an experiment was described that nobody has trained yet
   listing = false,     -- --help: stop when the config has declared its parameters
   params = nil,        -- what ml.params declared: set by mnistlua.params

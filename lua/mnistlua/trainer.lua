@@ -5,6 +5,7 @@
 local averaging = require "mnistlua.train.averaging"
 local checkpoint = require "mnistlua.train.checkpoint"
 local core = require "mnistlua.core"
+local described = require "mnistlua.data.described"
 local context = require "mnistlua.context"
 local failure = require "mnistlua.failure"
 local json = require "mnistlua.json"
@@ -65,6 +66,7 @@ local function metadata(run)
     ["mnistlua.steps"] = tostring(run.step), ["mnistlua.stand_in"] = context.data,
     ["mnistlua.data_hash"] = run.data:hash(), ["mnistlua.changes"] = run.changes and json.encode(run.changes) or nil,
   }
+  for name, text in pairs(described.entries(run.data)) do entries[name] = text end
   local declared = context.params
   for _, name in ipairs(declared and declared.names or {}) do
     entries["mnistlua.param." .. name] = params.text(declared.values[name])

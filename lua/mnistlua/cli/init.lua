@@ -20,6 +20,7 @@ local commands = {
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   repl = "mnistlua.cli.repl",
+  predict = "mnistlua.cli.predict",
   replay = "mnistlua.cli.replay",
   report = "mnistlua.cli.report",
   runs = "mnistlua.cli.runs",
@@ -32,6 +33,7 @@ local commands = {
 local later = {
   "export", "predict", "report", "serve",
   "export", "predict", "repl", "serve", "show",
+  "export", "repl", "report", "serve", "show",
 }
 
 -- ---- help ----

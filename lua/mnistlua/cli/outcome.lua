@@ -29,7 +29,8 @@ local function comes_from_fault(message)
   return context.last_fault and (message:find("nil value", 1, true) or message:find("got nil", 1, true))
 end
 
-local function report(problem, kind)
+--- Says what went wrong, as one line on stderr; returns the exit code, that of `kind` unless the problem has its own.
+function m.report(problem, kind)
   local message = describe(problem)
   if failure.is(problem) then
     kind = m.exit[problem.kind] and problem.kind or kind
@@ -54,7 +55,7 @@ function m.guarded(kind, traceback, f, ...)
   local problem = results[2]
   local ending = problem ~= nil and m.endings[problem]
   if ending then return ending() end
-  local code = report(problem, kind)
+  local code = m.report(problem, kind)
   for text in (trace or ""):gmatch "[^\n]+" do io.stderr:write(core.escape((text:gsub("\t", "  "))), "\n") end
   return code
 end

@@ -6,6 +6,7 @@ local checkpoint_file = require "mnistlua.train.checkpoint_file"
 local config = require "mnistlua.cli.config"
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
+local described = require "mnistlua.data.described"
 local failure = require "mnistlua.failure"
 local folder = require "mnistlua.store.folder"
 local options = require "mnistlua.options"
@@ -71,6 +72,7 @@ local function from_weights(s, metadata)
   s.precision, s.isa, s.version = entry "precision", entry "isa", entry "version"
   s.asked_precision = is_precision(s.precision) and s.precision or nil
   s.changes = entry "changes" and core.json_decode(entry "changes") or nil
+  s.described = described.read(metadata)
   s.data_hash, s.steps = entry "data_hash", math.tointeger(tonumber(entry "steps" or ""))
 end
 
@@ -146,6 +148,31 @@ function m.model(s, experiment)
   if not ok then fail("%s does not fit the model of its config: %s", core.escape(s.path), problem) end
   model:load_state_dict(s.tensors)
   return model
+end
+
+-- The experiment and its model by a description of the data in place of the data; nil if that does not do, because the
+-- config uses the samples.
+local function without_data(s, args)
+  context.described = s.described
+  local ok, experiment, model = pcall(function()
+    local experiment = m.experiment(s, args)
+    return experiment, m.model(s, experiment)
+  end)
+  context.described = nil
+  if ok then return experiment, model end
+  context.params, context.pending, context.last_fault = nil, nil, nil
+end
+
+--- The experiment, its model with the weights, and what the samples are like (data/described.lua; nil where they are no
+--- bytes), for those who want no samples: they are read only where a config, or an older file, needs them.
+function m.classifier(s, args)
+  local experiment, model
+  if s.described then experiment, model = without_data(s, args) end
+  if not model then
+    experiment = m.experiment(s, args)
+    model, s.described = m.model(s, experiment), described.of(experiment.data)
+  end
+  return experiment, model, s.described
 end
 
 --- The part of a bundle that is asked for ("train", "val", "test"), or by default the one to evaluate; and its name.
