@@ -32,9 +32,7 @@ static void smooth(float *u, float *row, int64_t height, int64_t width) {
     }
 }
 
-/* The strength of typical ink: of the values above `least`, the mean of the upper ones, those that ink_parting tells from
- * edges, ruled lines and soft shadows; 0 if there are none. */
-static double level_above(const float *u, int64_t n, double least) {
+double ml_ink_level(const float *u, int64_t n, double least) {
   int64_t counts[256] = {0};
   double sum = 0, count = 0;
   for (int64_t i = 0; i < n; i++)
@@ -203,14 +201,14 @@ static bool choose(ml_ink_box *box, marks *m, double strong) {
 ml_status ml_ink_select(uint8_t *strength, ml_ink_box *box, float *u, double noise, int64_t height, int64_t width,
                         ml_error *err) {
   const int64_t n = height * width;
-  double level = level_above(u, n, fmax(3 * noise, LEAST_CONTRAST));
+  double level = ml_ink_level(u, n, fmax(3 * noise, LEAST_CONTRAST));
   if (noise > 0.08 * level) {
     float *row = ml_alloc((size_t)width * sizeof *row);
     if (!row) return ml_fail(err, ML_NOMEM, "no memory to find the ink of a picture");
     smooth(u, row, height, width);
     ml_free(row);
     noise *= 0.375;  /* the root of the sum of squares of 1/4 1/2 1/4, twice */
-    level = level_above(u, n, fmax(6 * noise, LEAST_CONTRAST));
+    level = ml_ink_level(u, n, fmax(6 * noise, LEAST_CONTRAST));
   }
   if (level == 0) return ml_fail(err, ML_FORMAT, "no ink: expected a digit that differs from the paper around it");
   marks m;

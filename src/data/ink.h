@@ -23,6 +23,10 @@ ml_status ml_ink_contrast(float *u, double *noise, const uint8_t *grey, int64_t 
  * method); 0 if all are equal. */
 int ml_ink_parting(const int64_t *counts);
 
+/* The contrast of typical ink: of the n values above `least`, the mean of the upper ones, those that ml_ink_parting tells
+ * from edges, ruled lines and soft shadows; 0 if there are none. */
+double ml_ink_level(const float *u, int64_t n, double least);
+
 /* Takes shadows and tables along the sides of the picture off u [height, width]. */
 void ml_ink_clear_edges(float *u, double noise, int64_t height, int64_t width);
 

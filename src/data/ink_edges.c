@@ -26,7 +26,7 @@ static view view_of(float *u, int side, int64_t height, int64_t width) {
   }
 }
 
-/* The share of the side's pixels that differ from paper. */
+/* The share of the side's pixels that differ from paper as ink does. */
 static double covered(const view *v, double least) {
   int64_t count = 0;
   for (int64_t i = 0; i < v->length; i++) count += v->u[v->start + i * v->along] > least;
@@ -55,30 +55,33 @@ static void medians(float *m, const view *v, int64_t d, int64_t reach) {
   }
 }
 
-/* m and more [length] are scratch; more[i] tells whether the shadow at i has come so far. */
+/* m and more [length] are scratch; more[i] tells whether the shadow at i has come so far. What begins along less than half
+ * of the side may be a stroke of a digit close to it. */
 static void take_off(const view *v, float *m, bool *more, double least) {
   const int64_t reach = ml_max64(v->length / 10, 2);
-  bool any = true;
+  int64_t count = v->length;
   memset(more, true, (size_t)v->length * sizeof *more);
-  for (int64_t d = 0; any && 3 * d < v->depth; d++) {
-    any = false;
+  for (int64_t d = 0; count > 0 && 3 * d < v->depth; d++) {
+    count = 0;
     medians(m, v, d, reach);
     for (int64_t i = 0; i < v->length; i++) {
       more[i] = more[i] && m[i] >= least;
-      if (more[i]) v->u[v->start + i * v->along + d * v->inward] -= m[i];
-      any = any || more[i];
+      count += more[i];
     }
+    if (d == 0 && 2 * count < v->length) return;
+    for (int64_t i = 0; i < v->length; i++)
+      if (more[i]) v->u[v->start + i * v->along + d * v->inward] -= m[i];
   }
 }
 
 void ml_ink_clear_edges(float *u, double noise, int64_t height, int64_t width) {
   float m[ML_INK_MOST];
   bool more[ML_INK_MOST];
-  const double least = fmax(2 * noise, 8);
+  const double least = fmax(2 * noise, 8), strong = fmax(0.5 * ml_ink_level(u, height * width, least), least);
   int free = 0, full = 0;
   for (int side = 0; side < SIDES; side++) {
     const view v = view_of(u, side, height, width);
-    const double share = covered(&v, least);
+    const double share = covered(&v, strong);
     free += share < 0.04;
     full += share > 0.6;
   }

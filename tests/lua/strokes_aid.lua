@@ -224,7 +224,11 @@ function m.options(r, photo)
   o.paper, o.ink = dark and r(150, 235) or r(25, 70), dark and r(15, 70) or r(170, 245)
   o.light, o.noise = r:pick { "even", "slope", "lamp", "shadow" }, r(0, 9)
   o.stroke = math.max(o.stroke, 2)
-  if r() < 0.3 then o.border = dark and r(5, 60) or r(120, 200) end
+  if r() < 0.3 then                       -- a border hides no part of the digit
+    o.border = dark and r(5, 60) or r(120, 200)
+    o.height, o.stroke = o.height * 0.8, o.stroke * 0.8
+    o.x, o.y = width / 2 + 0.4 * (o.x - width / 2), height / 2 + 0.4 * (o.y - height / 2)
+  end
   if r() < 0.4 then o.specks = math.floor(r(1, 8)) end
   if dark and r() < 0.2 then o.lines = math.floor(r(14, 30)) end
   return o
