@@ -1,5 +1,6 @@
-/* Finding the ink in a picture of a digit: how much each pixel differs from the paper around it (ink_paper.c, ink_edges.c),
- * which of these marks are the digit (ink.c), and how far pixels are from it (ink_distance.c). Used by prepare.c only. */
+/* Finding the ink in a picture of a digit: how much each pixel differs from the paper around it (ink_paper.c,
+ * ink_edges.c), which of these marks are the digit (ink.c), and how far pixels are from it (ink_distance.c). Used by
+ * prepare.c only. */
 #ifndef ML_DATA_INK_H
 #define ML_DATA_INK_H
 
@@ -15,6 +16,10 @@ typedef struct ml_ink_box {
   int64_t top, left, height, width;
 } ml_ink_box;
 
+/* Whether the picture shows a sheet of paper that lies on a table, and the part of it that lies well within the
+ * sheet. */
+bool ml_ink_find_sheet(ml_ink_box *box, const uint8_t *grey, int64_t height, int64_t width);
+
 /* u [height, width]: how much a pixel of grey is darker than the paper around it (or lighter, if that is what the ink
  * is); *noise: the standard deviation of the paper. ML_NOMEM is the only failure. */
 ml_status ml_ink_contrast(float *u, double *noise, const uint8_t *grey, int64_t height, int64_t width, ml_error *err);
@@ -23,8 +28,8 @@ ml_status ml_ink_contrast(float *u, double *noise, const uint8_t *grey, int64_t 
  * method); 0 if all are equal. */
 int ml_ink_parting(const int64_t *counts);
 
-/* The contrast of typical ink: of the n values above `least`, the mean of the upper ones, those that ml_ink_parting tells
- * from edges, ruled lines and soft shadows; 0 if there are none. */
+/* The contrast of typical ink: of the n values above `least`, the mean of the upper ones, those that ml_ink_parting
+ * tells from edges, ruled lines and soft shadows; 0 if there are none. */
 double ml_ink_level(const float *u, int64_t n, double least);
 
 /* Takes shadows and tables along the sides of the picture off u [height, width]. */

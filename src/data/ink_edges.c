@@ -1,8 +1,8 @@
 /* Shadows and tables along the sides of a picture, taken for what they are. Called by prepare.c.
  *
- * From each side inwards, line by line: what most pixels of a stretch of the line have in common is not the digit, which
- * crosses it in a stroke or two. So the median of that stretch is taken off, and whoever stood in the shadow stays.
- * It ends, for each place along the side, at the first line without such a shadow. */
+ * From each side inwards, line by line: what most pixels of a stretch of the line have in common is not the digit,
+ * which crosses it in a stroke or two. So the median of that stretch is taken off, and whoever stood in the shadow
+ * stays. It ends, for each place along the side, at the first line without such a shadow. */
 #include <math.h>
 #include <string.h>
 
@@ -55,8 +55,8 @@ static void medians(float *m, const view *v, int64_t d, int64_t reach) {
   }
 }
 
-/* m and more [length] are scratch; more[i] tells whether the shadow at i has come so far. What begins along less than half
- * of the side may be a stroke of a digit close to it. */
+/* m and more [length] are scratch; more[i] tells whether the shadow at i has come so far. What begins along less than
+ * half of the side may be a stroke of a digit close to it. */
 static void take_off(const view *v, float *m, bool *more, double least) {
   const int64_t reach = ml_max64(v->length / 10, 2);
   int64_t count = v->length;

@@ -95,35 +95,55 @@ static void place(int64_t *first, float *share, int64_t pixel, int64_t cell, int
   *share = n > 1 ? fminf(at - (float)*first, 1) : 0;
 }
 
+/* The levels of a row of pixels at the cells' centres: between those of two rows of cells. */
+static void levels_of_row(float *levels, const paper *p, int64_t y) {
+  int64_t i;
+  float down;
+  place(&i, &down, y, p->cell, p->rows);
+  const float *above = p->level + i * p->columns, *below = p->rows > 1 ? above + p->columns : above;
+  for (int64_t j = 0; j < p->columns; j++) levels[j] = above[j] + down * (below[j] - above[j]);
+  levels[p->columns] = levels[p->columns - 1];
+}
+
 /* u = sign * (grey - the interpolated level). */
 static void subtract(float *u, const paper *p, float sign) {
+  int64_t first[ML_INK_MOST];
+  float share[ML_INK_MOST], levels[CELLS + 1];
+  for (int64_t x = 0; x < p->width; x++) place(&first[x], &share[x], x, p->cell, p->columns);
   for (int64_t y = 0; y < p->height; y++) {
-    int64_t i, j;
-    float down, across;
-    place(&i, &down, y, p->cell, p->rows);
-    const float *above = p->level + i * p->columns, *below = p->rows > 1 ? above + p->columns : above;
+    const uint8_t *grey = p->grey + y * p->width;
+    float *row = u + y * p->width;
+    levels_of_row(levels, p, y);
     for (int64_t x = 0; x < p->width; x++) {
-      place(&j, &across, x, p->cell, p->columns);
-      const int64_t next = p->columns > 1 ? j + 1 : j;
-      const float high = above[j] + across * (above[next] - above[j]);
-      const float low = below[j] + across * (below[next] - below[j]);
-      u[y * p->width + x] = sign * ((float)p->grey[y * p->width + x] - (high + down * (low - high)));
+      const float *at = levels + first[x];
+      row[x] = sign * ((float)grey[x] - (at[0] + share[x] * (at[1] - at[0])));
     }
   }
+}
+
+/* What counts of a line's pixel at i: less near the ends of the line. */
+static float central(int64_t i, int64_t length, int64_t reach) {
+  const float edge = (float)(ml_min64(i, length - 1 - i) + 1) / (float)reach;
+  return edge < 1 ? edge : 1;
 }
 
 /* -1 for dark ink, 1 for light ink. What lies near the picture's edge, where shadows and tables are, counts less. */
 static float sign_of_ink(float *u, paper *p) {
   set_levels(p, ml_ceil_div(3 * p->rows, 4), ml_ceil_div(3 * p->columns, 4), 0.5);
   subtract(u, p, 1);
-  const double reach = (double)ml_max64(p->height, p->width) / 8;
+  const int64_t reach = ml_max64(ml_max64(p->height, p->width) / 8, 1);
   double sum = 0;
-  for (int64_t y = 0; y < p->height; y++)
+  float across[ML_INK_MOST];
+  for (int64_t x = 0; x < p->width; x++) across[x] = central(x, p->width, reach);
+  for (int64_t y = 0; y < p->height; y++) {
+    const float down = central(y, p->height, reach), *row = u + y * p->width;
+    double line = 0;
     for (int64_t x = 0; x < p->width; x++) {
-      const double edge = (double)ml_min64(ml_min64(y, p->height - 1 - y), ml_min64(x, p->width - 1 - x));
-      const double v = u[y * p->width + x];
-      sum += fmin((edge + 1) / reach, 1) * v * fabs(v);
+      const float weight = across[x] < down ? across[x] : down;
+      line += (double)(weight * row[x] * fabsf(row[x]));
     }
+    sum += line;
+  }
   return sum > 0 ? 1 : -1;
 }
 
@@ -175,12 +195,12 @@ static void sum_cells(paper_sum *s, const paper *p, const float *u, double most)
 
 /* A cell's level becomes the mean of the paper around it where there is enough paper. */
 static void refine_levels(paper *p, const paper_sum *s) {
-  const int64_t size = ml_max64(ml_max64(p->rows, p->columns) / 4, 3), stride = p->columns + 1;
+  const int64_t down = ml_max64(p->rows / 4, 3), across = ml_max64(p->columns / 4, 3), stride = p->columns + 1;
   int64_t top, bottom, left, right;
   for (int64_t i = 0; i < p->rows; i++)
     for (int64_t j = 0; j < p->columns; j++) {
-      window(&top, &bottom, i, size, p->rows);
-      window(&left, &right, j, size, p->columns);
+      window(&top, &bottom, i, down, p->rows);
+      window(&left, &right, j, across, p->columns);
       const paper_sum *a = s + top * stride + left, *b = s + top * stride + right, *c = s + bottom * stride + left,
                       *d = s + bottom * stride + right;
       const double count = d->count - b->count - c->count + a->count;

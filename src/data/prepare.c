@@ -1,9 +1,9 @@
 /* From a picture of a digit to one as MNIST's are. Called by the bindings.
  *
- * 1. The picture is reduced so that its longer side is at most SIDE pixels; if the digit fills a small part of it, that
- *    part alone is taken once more.
- * 2. Ink is what differs from the paper around it, to the side that tells dark ink from light (ink_paper.c, ink_edges.c,
- *    ink.c).
+ * 1. The picture is reduced so that its longer side is at most SIDE pixels. Where it shows a sheet on a table, only
+ *    the sheet counts (ink_sheet.c); if the digit fills a small part of it, that part alone is taken once more.
+ * 2. Ink is what differs from the paper around it, to the side that tells dark ink from light (ink_paper.c,
+ *    ink_edges.c, ink.c).
  * 3. Strokes thinner than MNIST's are thickened.
  * 4. The ink's bounding box is scaled to fit 20x20, keeping its aspect, each pixel the mean of what it covers; the
  *    strongest pixel becomes 255.
@@ -62,15 +62,33 @@ static ml_status find_ink(picture *p, ml_ink_box *box, ml_error *err) {
   return status;
 }
 
-/* The part of the picture around what box, in pixels of p, covers: as much again on every side. */
-static ml_ink_box part_around(ml_ink_box box, const picture *p, int64_t height, int64_t width) {
+/* What box, in pixels of p, is in the picture that p shows the given part of. */
+static ml_ink_box in_picture(ml_ink_box box, const picture *p, ml_ink_box part) {
+  const int64_t top = box.top * part.height / p->height, left = box.left * part.width / p->width;
+  const int64_t bottom = ml_ceil_div((box.top + box.height) * part.height, p->height);
+  const int64_t right = ml_ceil_div((box.left + box.width) * part.width, p->width);
+  return (ml_ink_box){.top = part.top + top, .left = part.left + left, .height = bottom - top, .width = right - left};
+}
+
+/* box and as much again on every side, where p has it. */
+static ml_ink_box around(ml_ink_box box, const picture *p) {
   const int64_t room = ml_max64(box.height, box.width);
   const int64_t top = ml_max64(box.top - room, 0), left = ml_max64(box.left - room, 0);
-  const int64_t bottom = ml_min64(box.top + box.height + room, p->height);
-  const int64_t right = ml_min64(box.left + box.width + room, p->width);
-  const int64_t from_y = top * height / p->height, from_x = left * width / p->width;
-  return (ml_ink_box){.top = from_y, .left = from_x, .height = ml_ceil_div(bottom * height, p->height) - from_y,
-                      .width = ml_ceil_div(right * width, p->width) - from_x};
+  return (ml_ink_box){.top = top, .left = left, .height = ml_min64(box.top + box.height + room, p->height) - top,
+                      .width = ml_min64(box.left + box.width + room, p->width) - left};
+}
+
+/* The ink in p, which shows a part of grey, looked at more closely if it is small. */
+static ml_status find_in_part(picture *p, ml_ink_box *box, const uint8_t *grey, int64_t stride, ml_ink_box part,
+                              ml_error *err) {
+  ml_status status = find_ink(p, box, err);
+  if (status != ML_OK || (p->height == part.height && p->width == part.width)) return status;
+  const ml_ink_box near = around(*box, p);
+  if (2 * ml_max64(near.height, near.width) > SIDE) return ML_OK;
+  const ml_ink_box closer = in_picture(near, p, part);
+  ml_free(p->pixels);
+  status = take_part(p, grey, stride, closer, err);
+  return status == ML_OK ? find_ink(p, box, err) : status;
 }
 
 /* ---- strokes ---- */
@@ -175,14 +193,19 @@ static void put_centred(uint8_t *out, const picture *p) {
 
 static ml_status find_digit(picture *p, ml_ink_box *box, const uint8_t *grey, int64_t height, int64_t width,
                             ml_error *err) {
-  ml_status status = take_part(p, grey, width, (ml_ink_box){.height = height, .width = width}, err);
-  if (status == ML_OK) status = find_ink(p, box, err);
-  if (status != ML_OK || (p->height == height && p->width == width)) return status;
-  const ml_ink_box part = part_around(*box, p, height, width);
-  if (2 * ml_max64(part.height, part.width) > ml_max64(height, width)) return ML_OK;
-  ml_free(p->pixels);
-  status = take_part(p, grey, width, part, err);
-  return status == ML_OK ? find_ink(p, box, err) : status;
+  const ml_ink_box whole = {.height = height, .width = width};
+  ml_ink_box sheet;
+  ml_status status = take_part(p, grey, width, whole, err);
+  if (status == ML_OK && ml_ink_find_sheet(&sheet, p->pixels, p->height, p->width)) {
+    sheet = in_picture(sheet, p, whole);
+    ml_free(p->pixels);
+    status = take_part(p, grey, width, sheet, err);
+    if (status == ML_OK) status = find_in_part(p, box, grey, width, sheet, err);
+    if (status != ML_FORMAT) return status;
+    ml_free(p->pixels);                      /* a blank sheet, which may be a bold stroke */
+    status = take_part(p, grey, width, whole, err);
+  }
+  return status == ML_OK ? find_in_part(p, box, grey, width, whole, err) : status;
 }
 
 ml_status ml_prepare_digit(uint8_t *out, const uint8_t *grey, int64_t height, int64_t width, ml_error *err) {

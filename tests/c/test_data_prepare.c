@@ -192,6 +192,32 @@ static void test_photographs(void **state) {
   }
 }
 
+/* A sheet on a table of any grey, larger than the digit's picture on every side. */
+static void test_on_a_table(void **state) {
+  (void)state;
+  enum { AROUND = 60 };
+  static uint8_t table[MOST * MOST];
+  static const uint8_t greys[] = {10, 60, 120, 180};
+  uint8_t expected[AREA], out[AREA];
+  plain_picture(expected);
+  const int64_t height = plain.height + 2 * AROUND, width = plain.width + 2 * AROUND;
+  for (size_t k = 0; k < sizeof greys / sizeof *greys; k++) {
+    memset(table, greys[k], sizeof table);
+    draw(&plain);
+    for (int64_t y = 0; y < plain.height; y++)
+      memcpy(table + (y + AROUND) * width + AROUND, canvas + y * plain.width, (size_t)plain.width);
+    memcpy(canvas, table, (size_t)(height * width));
+    prepare(out, height, width);
+    check_frame(out);
+    if (apart(out, expected) > 6) fail_msg("table %d: %.1f apart", greys[k], apart(out, expected));
+  }
+  memset(canvas, 0, sizeof canvas);          /* a bold stroke is no sheet */
+  for (int64_t y = 40; y < 200; y++) memset(canvas + y * 240 + 90, 255, 60);
+  prepare(out, 240, 240);
+  check_frame(out);
+  assert_true(look(out).mass > 130 * 255);
+}
+
 static void check_blank(int64_t height, int64_t width) {
   uint8_t out[AREA];
   ml_error err = {0};
@@ -255,8 +281,8 @@ static void test_allocations(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_frame),   cmocka_unit_test(test_same_digit), cmocka_unit_test(test_strokes),
-      cmocka_unit_test(test_photographs), cmocka_unit_test(test_blank),  cmocka_unit_test(test_any_size),
-      cmocka_unit_test(test_allocations),
+      cmocka_unit_test(test_photographs), cmocka_unit_test(test_on_a_table), cmocka_unit_test(test_blank),
+      cmocka_unit_test(test_any_size), cmocka_unit_test(test_allocations),
   };
   return cmocka_run_group_tests(tests, data_make_folder, data_remove_folder);
 }
