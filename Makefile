@@ -105,7 +105,7 @@ check-tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan TARGET=build/tsan/mnistlua OPT=-O1 CFLAGS=-g SAN=-fsanitize=thread check-c
 
 # Each reader of files on made-up bytes (tests/fuzz); needs clang and its run-time library.
-FUZZ         := idx csv png safetensors
+FUZZ         := idx csv png prepare safetensors
 FUZZ_SECONDS ?= 20
 FUZZ_CFLAGS  := -O1 -g -Wno-pass-failed -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/as_file.h $(patsubst %.c,build/fuzz/%.o,$(CORE_SRC))

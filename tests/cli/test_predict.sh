@@ -47,7 +47,7 @@ run=$(ls -d runs/2*)
 cp "$run/model.safetensors" alone.safetensors
 predict=("$program" predict)
 
-check "a picture: digit, probabilities, what the network saw" 0 out='^4.png: 4  \([0-9.>]+%\)$' out=' {4,}.*█▄' \
+check "a picture: digit, probabilities, what the network saw" 0 out='^4.png: 4  \([0-9.>]+%\)$' out='^ {9,}[^ 0-9A-Za-z]' \
   out='  4 +>?[0-9.]+%  ████' lines=0 -- "${predict[@]}" last 4.png
 check "the data need not be there" 0 lines=0 -- "${predict[@]}" "$run" 4.png
 check "a model alone, many files" 0 out='^0.png: ' out='^9.png: ' lines=0 -- "${predict[@]}" alone.safetensors [0-9].png

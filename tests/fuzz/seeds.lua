@@ -66,6 +66,18 @@ write("png", "sixteen", png(1, 1, 16, 2, 0, "\0\1\2\3\4\5\6"))
 write("png", "palette", png(2, 1, 4, 3, 0, "\0\x10", chunk("PLTE", "\1\2\3\4\5\6") .. chunk("tRNS", "\x80")))
 write("png", "interlaced", png(1, 1, 8, 4, 1, "\0\7\x80"))
 
+-- ---- prepare: height, width, grey values ----
+
+local function rows(count, ...)
+  local row = {}
+  for i, part in ipairs { ... } do row[i] = string.char(part[1]):rep(part[2]) end
+  return table.concat(row):rep(count)
+end
+
+local paper = rows(8, { 250, 30 })
+write("prepare", "stroke", "\40\30" .. paper .. rows(24, { 250, 12 }, { 20, 4 }, { 250, 14 }) .. paper)
+write("prepare", "shadow", "\60\60" .. rows(20, { 40, 8 }, { 200, 20 }, { 30, 3 }, { 210, 29 }))
+
 -- ---- safetensors ----
 
 assert(core.make_dirs(out .. "/safetensors"))

@@ -2,32 +2,20 @@
 -- that the network saw. It prints nothing.
 local color = require "mnistlua.color"
 local core = require "mnistlua.core"
+local picture = require "mnistlua.picture"
 local plot = require "mnistlua.plot"
 
 local m = {}
 
 -- ---- the picture ----
 
-local blocks = { [0] = " ", "▀", "▄", "█" }      -- nothing, the upper half, the lower half, both
-local grades = " .:-=+*#%@"
-
--- Two rows of pixels as one line of characters.
-local function line_of(upper, lower, fancy)
-  local cells = {}
-  for x = 1, #upper do
-    if fancy then
-      cells[x] = blocks[(upper[x] >= 96 and 1 or 0) + (lower[x] >= 96 and 2 or 0)]
-    else
-      local grade = (upper[x] + lower[x]) * (#grades - 1) // 510 + 1
-      cells[x] = grades:sub(grade, grade)
-    end
+-- Lines of the picture, each with spaces up to its width.
+local function picture_lines(shown)
+  local lines, wide = {}, shown.shape[2]
+  for line in picture.text(shown):gmatch "([^\n]*)\n" do
+    local visible = line:gsub("\27%[[%d;]*m", "")
+    lines[#lines + 1] = line .. (" "):rep(wide - (utf8.len(visible) or #visible))
   end
-  return table.concat(cells)
-end
-
-local function picture_lines(picture, fancy)
-  local rows, lines = picture:totable(), {}
-  for y = 1, #rows, 2 do lines[#lines + 1] = line_of(rows[y], rows[y + 1] or {}, fancy) end
   return lines
 end
 
@@ -75,7 +63,7 @@ function m.lines(path, result, top)
   local best = result.ranking[1]
   local lines = { color.paint_stdout("bold", ("%s: %s"):format(core.escape(path), class_name(result, best)))
     .. ("  (%s)"):format(percent(result.probabilities[best + 1])) }
-  local left, right = picture_lines(result.picture, fancy), bar_lines(result, top, fancy)
+  local left, right = picture_lines(result.picture), bar_lines(result, top, fancy)
   for i = 1, math.max(#left, #right) do
     local row = (left[i] or (" "):rep(28)) .. (right[i - 2] and "  " .. right[i - 2] or "")
     lines[#lines + 1] = ("  " .. row):gsub("%s+$", "")
