@@ -19,7 +19,7 @@ HARDEN  := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS  ?= -g $(HARDEN)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT) -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARN) -Isrc \
-              $(shell pkg-config --cflags $(PKG)) $(CFLAGS) $(SAN)
+              $(shell pkg-config --cflags $(PKG) libmicrohttpd) $(CFLAGS) $(SAN)
 ALL_LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(LDFLAGS) $(SAN)
 LIBS    := $(shell pkg-config --libs $(PKG)) -lm
 

@@ -170,6 +170,7 @@ void l_open_embed(lua_State *L);
 void l_open_sys(lua_State *L);
 void l_open_lock(lua_State *L);
 void l_open_editor(lua_State *L);
+void l_open_http(lua_State *L);
 void l_open_process(lua_State *L);
 void l_open_cpu(lua_State *L);
 void l_open_memory(lua_State *L);

@@ -27,6 +27,7 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_sys(L);
   l_open_lock(L);
   l_open_editor(L);
+  l_open_http(L);
   l_open_process(L);
   l_open_cpu(L);
   lua_pushliteral(L, "0.1.0");
