@@ -87,8 +87,9 @@ local function all_equal(texts)
   return true
 end
 
--- The lines of the table, { title, text for each run }, without those that are the same for all; those as "key=value".
-local function differences(records)
+--- What differs between runs: lines { title, texts (one for each record), extra (of a result: best, a list of
+--- booleans) }; and what is the same for all as "key=value".
+function m.differences(records)
   local lines, same = {}, {}
   local function add(title, f, extra)
     local texts = {}
@@ -205,7 +206,7 @@ local function show(db, records, asked)
   show_legend(records)
   for _, lines in ipairs(plots) do print("\n" .. table.concat(lines, "\n")) end
   if #records == 1 then return end
-  local lines, same = differences(records)
+  local lines, same = m.differences(records)
   print ""
   show_table(records, lines)
   print ""
@@ -214,7 +215,7 @@ local function show(db, records, asked)
 end
 
 local function export(db, records)
-  local lines = differences(records)
+  local lines = m.differences(records)
   local differing, list = {}, {}
   for i, line in ipairs(lines) do differing[i] = line.title end
   for i, r in ipairs(records) do

@@ -25,6 +25,7 @@ local commands = {
   report = "mnistlua.cli.report",
   runs = "mnistlua.cli.runs",
   show = "mnistlua.cli.show",
+  serve = "mnistlua.cli.serve",
   sweep = "mnistlua.cli.sweep",
   train = "mnistlua.cli.train",
 }
@@ -34,6 +35,7 @@ local later = {
   "export", "predict", "report", "serve",
   "export", "predict", "repl", "serve", "show",
   "export", "repl", "report", "serve", "show",
+  "export", "repl", "show",
 }
 
 -- ---- help ----

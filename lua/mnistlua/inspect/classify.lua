@@ -1,5 +1,6 @@
 -- A person's picture of a digit, and what a model says it is: prepared as MNIST's pictures are (src/data/prepare.c says
--- how), normalised as the training data was, through the model once. Used by `mnistlua predict`. It prints nothing.
+-- how), normalised as the training data was, through the model once. Used by `mnistlua predict` and by the
+-- page of `mnistlua serve`. It prints nothing.
 local core = require "mnistlua.core"
 local flow = require "mnistlua.nn.flow"
 
@@ -42,16 +43,21 @@ local function probabilities_of(self, picture)
   return self.model(x:reshape(1, table.unpack(d.shape))):softmax(-1):reshape(-1):totable()
 end
 
+--- The probabilities of a picture [28, 28] that is prepared, 0 paper to 255 ink, as a list: the first for class 0.
+function Classifier:probabilities(picture)
+  local recording, p = core.recording(false), nil
+  core.scope(function() p = probabilities_of(self, picture) end)
+  core.recording(recording)
+  return p
+end
+
 --- What a picture [height, width] of grey bytes is: { picture = the 28x28 that the model saw, probabilities = a list,
 --- the first for class 0, ranking = the classes (from 0) from the most probable on, names = of the classes, or nil }.
 --- nil and why if there is no digit in it.
 function Classifier:classify(grey)
   local picture, problem = core.prepare_digit(grey)
   if not picture then return nil, problem end
-  local recording, p = core.recording(false), nil
-  core.scope(function() p = probabilities_of(self, picture) end)
-  core.recording(recording)
-  local ranking = {}
+  local p, ranking = self:probabilities(picture), {}
   for i = 1, #p do ranking[i] = i - 1 end
   table.sort(ranking, function(a, b) return p[a + 1] > p[b + 1] or p[a + 1] == p[b + 1] and a < b end)
   return { picture = picture, probabilities = p, ranking = ranking, names = self.described.class_names }
