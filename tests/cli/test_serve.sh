@@ -192,8 +192,8 @@ fourth=$(ls -td runs/*/ | grep -v cut | head -n 1 | xargs basename | sed 's/%/%2
 asked "samples that are no pictures" 409 'cannot be asked: ' "/api/runs/$fourth/classify" -H "$octets" --data-binary @blank
 
 # ---- a run that trains ----
-tiny 'local clock = require "mnistlua.core".clock
-      e.on = { batch_end = function() local till = clock() + 0.02 while clock() < till do end end }
+tiny 'local core = require "mnistlua.core"
+      e.on = { batch_end = function() core.wait_processes({}, 0.02) end }
       e.name, e.epochs, e.checkpoint = "slow", 40, { every = 4 }' >slow.lua
 "$program" slow.lua --quiet --threads 1 >/dev/null 2>&1 &
 training=$!
