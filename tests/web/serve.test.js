@@ -91,6 +91,16 @@ const tests = {
     await page.until(`${path} !== ${JSON.stringify(path_before)}`);
     return equal(await page.evaluate('document.querySelector(".status").textContent'), "running");
   },
+  "a cursor stays where it is": async (page) => {
+    const frame = await page.evaluate('document.querySelector(".curves-picture").getBoundingClientRect().toJSON()');
+    const path = 'document.querySelector(".curve").getAttribute("d")';
+    const place = 'document.querySelector(".curves-place").textContent';
+    await page.send("Input.dispatchMouseEvent", { type: "mouseMoved", x: frame.left + 150, y: frame.top + 50 });
+    await page.until(`/^step \\d|epoch/.test(${place})`);
+    const [told, drawn] = [await page.evaluate(place), await page.evaluate(path)];
+    await page.until(`${path} !== ${JSON.stringify(drawn)}`);
+    return equal(await page.evaluate(place), told);
+  },
   "its newest checkpoint answers the pad": async (page) => {
     await draw(page, digits[1]);
     const text = await page.evaluate('document.querySelector("section").textContent');

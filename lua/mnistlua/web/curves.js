@@ -182,6 +182,7 @@ const curves = (() => {
   // Marks on the curves at a step and their values in the legend; of the last values without a step.
   function show_cursor(chart, step) {
     const { options, view, parts } = chart;
+    chart.step = step;
     parts.cursor.replaceChildren();
     parts.place.textContent = place_text(chart, step);
     if (step !== null) {
@@ -248,7 +249,7 @@ const curves = (() => {
     parts.picture.setAttribute("viewBox", `0 0 ${chart.view.width} ${chart.view.height}`);
     parts.picture.style.aspectRatio = `${chart.view.width} / ${chart.view.height}`;
     parts.picture.replaceChildren(axes(options, chart.view), lines(options, series, chart.view), parts.cursor);
-    show_cursor(chart, null);
+    show_cursor(chart, chart.step === null ? null : Math.min(chart.step, chart.view.steps));
   }
 
   /** Makes a chart of an element, whose content it replaces. Returns { update(series) }. */
@@ -258,7 +259,7 @@ const curves = (() => {
       legend: html("ul", "legend"), place: html("span", "curves-place"), cursor: svg("g", { class: "curves-cursor" }),
       picture: svg("svg", { class: "curves-picture", tabindex: 0, role: "img", "aria-label": label }),
     };
-    const chart = { options, parts, series: options.series, group: options.group || group() };
+    const chart = { options, parts, series: options.series, group: options.group || group(), step: null };
     element.classList.add("curves");
     element.replaceChildren(html("div", "curves-head", html("h3", "curves-title", options.title), parts.place),
       parts.legend, parts.picture);
