@@ -80,6 +80,13 @@ asked "an order" 200 "\"folder\":\"$second\".*\"folder\":\"$first\"" '/api/runs?
 asked "an order that is none" 400 "metric .nothing." '/api/runs?sort=nothing'
 asked "a run" 200 '"changed":\["lr=0.05"\],"command":"mnistlua tiny.lua lr=0.05".*"text":"local ml = require' "/api/runs/$second"
 asked "a run that is not there" 404 "there is no run 'nope'" /api/runs/nope
+rm -f "runs/$first/report.html"
+asked "no report" 404 'this run has no report' "/api/runs/$first/report"
+echo '<p>a report' >"runs/$second/report.html"
+asked "a report" 200 '^<p>a report$' "/api/runs/$second/report"
+if grep -q "^Content-Security-Policy: sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'" headers; then
+  ok "which can ask the server nothing"
+else not_ok "which can ask the server nothing" "$(cat headers)"; fi
 asked "curves" 200 '"last":16,.*"train.loss":\{"steps":\[1,2,3,.*"steps_per_epoch":8,"width":1\}' "/api/runs/$second/curves"
 asked "what is new of them" 200 '"from":14,.*"train.loss":\{"steps":\[15,16\]' "/api/runs/$second/curves?width=1&from=14"
 asked "all, where the width is another" 200 '"from":0,' "/api/runs/$second/curves?width=4&from=3"

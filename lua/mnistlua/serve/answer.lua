@@ -1,5 +1,5 @@
--- What a handler gives back: { status =, type =, body = }, made by one of these. `fail` raises one, so that a handler
--- can stop wherever it finds a mistake of the request.
+-- What a handler gives back: { status =, type =, body =, policy = (nil: the page's) }, made by one of these. `fail`
+-- raises one, so that a handler can stop wherever it finds a mistake of the request.
 local json = require "mnistlua.json"
 
 local m = {}
@@ -7,8 +7,8 @@ local m = {}
 local Refusal = { __name = "Refusal" }
 Refusal.__tostring = function(self) return self.message end
 
---- Bytes of a type.
-function m.bytes(kind, body) return { status = 200, type = kind, body = body } end
+--- Bytes of a type, as a page with another policy than the page's (guard.lua).
+function m.bytes(kind, body, policy) return { status = 200, type = kind, body = body, policy = policy } end
 
 --- A value as JSON.
 function m.json(value, status)

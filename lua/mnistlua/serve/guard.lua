@@ -7,18 +7,26 @@ local m = {}
 local methods = { GET = true, HEAD = true, POST = true }
 local allowed = "GET, HEAD, POST"
 
---- What every answer carries: pages of others may neither read, nor frame, nor embed it, and the page loads nothing
---- from elsewhere.
-m.headers = {
-  { "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    .. "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
-  { "X-Content-Type-Options", "nosniff" },
-  { "X-Frame-Options", "DENY" },
-  { "Cross-Origin-Resource-Policy", "same-origin" },
-  { "Cross-Origin-Opener-Policy", "same-origin" },
-  { "Referrer-Policy", "no-referrer" },
-  { "Cache-Control", "no-store" },
-}
+local everywhere = "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+--- What the page may do: load its own files, ask its own server.
+m.page_policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+  .. "connect-src 'self'" .. everywhere
+
+--- What a report may do, which is one file with its scripts inside: run them as a page from nowhere, which can ask this
+--- server nothing.
+m.report_policy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+  .. "style-src 'unsafe-inline'; img-src data:" .. everywhere
+
+--- The headers of an answer with a policy: pages of others may neither read, nor frame, nor embed it.
+function m.headers(policy)
+  return {
+    { "Content-Security-Policy", policy or m.page_policy }, { "X-Content-Type-Options", "nosniff" },
+    { "X-Frame-Options", "DENY" }, { "Cross-Origin-Resource-Policy", "same-origin" },
+    { "Cross-Origin-Opener-Policy", "same-origin" }, { "Referrer-Policy", "no-referrer" },
+    { "Cache-Control", "no-store" },
+  }
+end
 
 local function is_own_host(host, port)
   for _, name in ipairs { "127.0.0.1", "localhost" } do

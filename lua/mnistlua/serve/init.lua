@@ -66,7 +66,8 @@ end
 --- Answers a request: { method, target, headers, body }. Returns the status, the list of headers and the body.
 function m.answer(server, request)
   local result, headers = reply(server, request)
-  local all = table.move(guard.headers, 1, #guard.headers, 2, { { "Content-Type", result.type } })
+  local all = guard.headers(result.policy)
+  all[#all + 1] = { "Content-Type", result.type }
   return result.status, table.move(headers, 1, #headers, #all + 1, all), result.body
 end
 

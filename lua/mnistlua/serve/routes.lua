@@ -4,10 +4,12 @@
 --   GET  /api/runs?filter=..&sort=..  the list of runs
 --   GET  /api/runs/RUN                everything about one, without its curves
 --   GET  /api/runs/RUN/curves?width=..&from=..
+--   GET  /api/runs/RUN/report         its report.html
 --   POST /api/runs/RUN/classify       28x28 bytes -> probabilities
 --   POST /api/prepare?width=..&height=..   grey bytes -> 28x28
 --   GET  /api/compare?run=..&run=..   what differs
 local answer = require "mnistlua.serve.answer"
+local guard = require "mnistlua.serve.guard"
 local model = require "mnistlua.serve.model"
 local pixels = require "mnistlua.serve.pixels"
 local runs = require "mnistlua.serve.runs"
@@ -42,6 +44,10 @@ end
 
 local function one(server, name) return answer.json(runs.one(server.out, name)) end
 
+local function report(server, name)
+  return answer.bytes("text/html; charset=utf-8", runs.report(server.out, name), guard.report_policy)
+end
+
 local function curves(server, name, query)
   return answer.json(runs.curves(server.out, name, whole(query, "width"), whole(query, "from")))
 end
@@ -68,6 +74,7 @@ local handlers = {
   ["api/runs"] = { GET = list },
   ["api/runs/*"] = { GET = one },
   ["api/runs/*/curves"] = { GET = curves },
+  ["api/runs/*/report"] = { GET = report },
   ["api/runs/*/classify"] = { POST = classify },
   ["api/prepare"] = { POST = prepare },
   ["api/compare"] = { GET = compare },

@@ -13,7 +13,7 @@ local store = require "mnistlua.store"
 
 local m = {}
 
-local longest_list, longest_config = 200, 1 << 20
+local longest_list, longest_config, longest_report = 200, 1 << 20, 1 << 26
 local longest_wait = 1000     -- milliseconds for other processes that write: everybody waits meanwhile
 
 -- ---- reading the store ----
@@ -59,6 +59,7 @@ local function details(r)
   s.params = unless_empty(r.params)
   s.command = run_text.command(r, folder.facts(r.dir))
   s.text = core.read_file(r.dir .. "/config.lua", longest_config)
+  s.report = core.exists(r.dir .. "/report.html")
   return s
 end
 
@@ -88,6 +89,14 @@ end
 
 --- Everything about a run but its curves.
 function m.one(out, name) return m.with_run(out, name, details) end
+
+--- The text of its report; refuses the request if it has none.
+function m.report(out, name)
+  return m.with_run(out, name, function(r)
+    local text = core.read_file(r.dir .. "/report.html", longest_report)
+    return text or answer.fail(404, "this run has no report; mnistlua report makes one")
+  end)
+end
 
 --- Its curves (curves.lua), and how far it has come.
 function m.curves(out, name, width, from)

@@ -51,6 +51,7 @@ const run_views = (() => {
       ["Data", r.data && `${r.data}${r.data_hash ? `, hash ${r.data_hash}` : ""}`],
       ["Computed", r.seed !== undefined &&
         `seed ${r.seed}, ${r.precision}, ${r.isa}, ${r.threads} threads, mnistlua ${r.version}`],
+      ["Report", r.report && make("a", "", { href: api(r.folder, "/report") }, "report.html")],
       ["Goes on from", r.parent && `${r.parent}, step ${r.parent_step}`], ["Tags", r.tags.join(" ")], ["Note", r.note],
     ].filter(([, value]) => value);
   }
@@ -70,7 +71,7 @@ const run_views = (() => {
     const title = make("h1"), sub = make("p", "muted"), state = make_state(), charts = make("div", "charts");
     const empty = make("p", "muted", {}, "No curves yet."), rest = make("div");
     const run = follow.run(folder), show_charts = follow.gallery(charts);
-    let found = false, described = false;
+    let found = false, described = null;
     element.replaceChildren(home());
 
     function begin() {
@@ -78,10 +79,11 @@ const run_views = (() => {
       found = true;
     }
 
-    async function describe() {
-      if (described) return;
+    // Once, and again when it has ended.
+    async function describe(now) {
+      if (described === now) return;
       rest.replaceChildren(details(await ask(api(folder))));
-      described = true;
+      described = now;
     }
     return again(async () => {
       await run.update();
@@ -96,7 +98,7 @@ const run_views = (() => {
         empty.hidden = list.length > 0;
         show_charts(list, run.per_epoch);
       }
-      await describe();
+      await describe(r.status);
       return r.status === "running" ? 1 : 5;
     });
   }
