@@ -30,7 +30,7 @@ TEST_AID := $(filter-out $(TEST_SRC),$(wildcard tests/c/*.c))
 obj       = $(patsubst %.c,$(BUILD)/%.o,$(1))
 TESTS    := $(patsubst tests/c/%.c,$(BUILD)/tests/c/%,$(TEST_SRC))
 
-.PHONY: all help run data check check-c check-lua check-cli check-crash check-asan check-tsan fuzz bench bench-kernels lint clean
+.PHONY: all help run data check check-c check-lua check-cli check-crash check-asan check-tsan fuzz bench bench-kernels lint web-tools clean
 
 all: $(TARGET)
 
@@ -71,6 +71,7 @@ help:
 	@echo 'make fuzz       the readers of files on bytes that clang makes up, FUZZ_SECONDS (20) each'
 	@echo 'make bench      the speed of training and more, beside NumPy, PyTorch and scikit-learn where they are installed'
 	@echo 'make bench-kernels  the kernels in GFLOP/s, beside the peak measured in the same run'
+	@echo 'make web-tools  fetch what tests of exported models need (npm); without it they are skipped'
 	@echo 'make lint       layering, file sizes, luacheck, and a build with clang'
 
 data:
@@ -133,6 +134,11 @@ bench-kernels: $(BUILD)/tests/bench/bench_kernels $(BUILD)/tests/bench/bench_con
 
 lint:
 	@tests/lint/run
+
+# What tests of exported models need besides node; without it they are skipped.
+web-tools:
+	@mkdir -p build/web && cp tests/web/package.json tests/web/package-lock.json build/web/
+	@cd build/web && npm ci --ignore-scripts --no-audit --no-fund
 
 clean:
 	rm -rf build $(TARGET)

@@ -90,6 +90,11 @@ bool ml_file_is_dir(const char *path) {
   return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool ml_file_same(const char *a, const char *b) {
+  struct stat one, other;
+  return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 static ml_status make_dir(const char *path, ml_error *err) {
   if (mkdir(path, 0777) == 0) return ML_OK;
   int reason = errno;

@@ -34,6 +34,7 @@ const char *ml_file_kind(mode_t mode);
 
 bool ml_file_exists(const char *path);   /* anything of that name */
 bool ml_file_is_dir(const char *path);
+bool ml_file_same(const char *a, const char *b);   /* both are there, and are one file (links are followed) */
 
 /* Creates a folder and its missing parents; an existing folder is fine. */
 ml_status ml_make_dirs(const char *path, ml_error *err);

@@ -122,6 +122,11 @@ static int l_is_dir(lua_State *L) {
   return 1;
 }
 
+static int l_same_file(lua_State *L) {
+  lua_pushboolean(L, ml_file_same(l_text(L, 1, NULL), l_text(L, 2, NULL)));
+  return 1;
+}
+
 static int l_make_dirs(lua_State *L) {
   ml_error err;
   return done(L, ml_make_dirs(l_text(L, 1, NULL), &err), &err);
@@ -241,7 +246,7 @@ void l_open_sys(lua_State *L) {
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
     { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
     { "wall_clock", l_wall_clock }, { "terminal_size", l_terminal_size }, { "terminal_ask", l_terminal_ask },
-    { NULL, NULL },
+    { "same_file", l_same_file },   { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

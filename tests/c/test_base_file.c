@@ -78,6 +78,12 @@ static void test_folders(void **state) {
   assert_false(ml_file_exists(in_folder("missing")) || ml_file_is_dir(in_folder("missing")));
   assert_int_equal(symlink("nowhere", in_folder("dangling")), 0);
   assert_true(ml_file_exists(in_folder("dangling")));
+  assert_int_equal(link(in_folder("file"), in_folder("other name")), 0);
+  assert_int_equal(symlink("file", in_folder("link")), 0);
+  assert_true(ml_file_same(in_folder("file"), in_folder("other name")));
+  assert_true(ml_file_same(in_folder("link"), in_folder("file")));
+  assert_false(ml_file_same(in_folder("file"), in_folder("a")));
+  assert_false(ml_file_same(in_folder("missing"), in_folder("missing")));
   assert_int_equal(ml_make_dirs("/", NULL), ML_OK);
   assert_int_equal(ml_make_dirs("", &err), ML_IO);
   assert_int_equal(ml_make_dirs(in_folder("file/sub"), &err), ML_IO);

@@ -17,6 +17,7 @@ local commands = {
   doctor = "mnistlua.cli.doctor",
   eval = "mnistlua.cli.eval",
   explain = "mnistlua.cli.explain",
+  export = "mnistlua.cli.export",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
   repl = "mnistlua.cli.repl",
@@ -36,6 +37,7 @@ local later = {
   "export", "predict", "repl", "serve", "show",
   "export", "repl", "report", "serve", "show",
   "export", "repl", "show",
+  "predict", "repl", "report", "serve", "show",
 }
 
 -- ---- help ----
