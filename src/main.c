@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "bind/bind.h"
+#include "io/carried.h"
 #include "ops/tape.h"
 
 #ifndef PREFIX
@@ -151,13 +152,15 @@ static void push_arguments(lua_State *L, int argc, char **argv) {
 typedef struct program {
   int argc;
   char **argv;
-  char library[4096];
+  char library[4096];     /* the folder lua/, or */
+  ml_carried carried;     /* what the program's file holds besides the program: then lua/ is in it */
 } program;
 
 static int run(lua_State *L) {
   const program *p = lua_touserdata(L, 1);
   open_libraries(L);
-  open_library(L, p->library);
+  if (p->carried.block) l_carry(L, &p->carried);
+  else open_library(L, p->library);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "mnistlua.cli");
   lua_call(L, 1, 1);
@@ -169,18 +172,25 @@ static int run(lua_State *L) {
   return 1;
 }
 
-static int run_state(int argc, char **argv) {
-  program p = { .argc = argc, .argv = argv };
-  if (!find_library(p.library, sizeof p.library))
+/* A system that does not show the program its own file has nothing to carry. */
+static int open_program(program *p) {
+  ml_error err;
+  if (ml_file_exists("/proc/self/exe") && ml_carried_read(&p->carried, "/proc/self/exe", &err) != ML_OK)
+    return fail(EXIT_RUNTIME, err.message);
+  if (!p->carried.block && !find_library(p->library, sizeof p->library))
     return fail(EXIT_RUNTIME, "cannot find the folder mnistlua of Lua files in $MNISTLUA_LUA, in lua/ beside the "
                               "program or in " PREFIX "/share/mnistlua/lua");
+  return EXIT_OK;
+}
+
+static int run_state(program *p) {
   warnings w = { .off = false };
   lua_State *L = lua_newstate(lua_memory, NULL);
   if (!L) return fail(EXIT_RUNTIME, "out of memory");
   lua_setwarnf(L, warn_piece, &w);
   lua_pushcfunction(L, add_traceback);
   lua_pushcfunction(L, run);
-  lua_pushlightuserdata(L, &p);
+  lua_pushlightuserdata(L, p);
   int status = lua_pcall(L, 1, 1, 1);
   const char *message = status == LUA_OK ? NULL : lua_tostring(L, -1);
   int code = message || status != LUA_OK ? fail(EXIT_RUNTIME, message ? message : "(the error is not a text)")
@@ -217,7 +227,11 @@ int main(int argc, char **argv) {
   l_install_signals();
   if (ml_cpu_init(&err) != ML_OK) return fail(EXIT_USAGE, err.message);
   if (ml_pool_start(ml_pool_processors(), &err) != ML_OK) return fail(EXIT_RUNTIME, err.message);
-  int code = flush_output(run_state(argc, argv));
+  program p = { .argc = argc, .argv = argv };
+  int code = open_program(&p);
+  if (code == EXIT_OK) code = run_state(&p);
+  code = flush_output(code);
+  ml_carried_clear(&p.carried);
   ml_pool_stop();
   ml_memory_trim();
   return code;

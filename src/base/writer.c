@@ -251,6 +251,13 @@ ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error 
   return ML_OK;
 }
 
+ml_status ml_writer_make_executable(ml_writer *w, ml_error *err) {
+  struct stat st;
+  if (w->failed) return failed_before(w, err);
+  if (fstat(w->fd, &st) == 0 && fchmod(w->fd, (st.st_mode & 0777) | (st.st_mode & 0444) >> 2) == 0) return ML_OK;
+  return give_up(w, ml_fail_errno(err, errno, "%s: cannot be made executable", w->path));
+}
+
 static int sync_retrying(int fd) {
   int result;
   do result = fsync(fd);

@@ -16,6 +16,8 @@ typedef struct ml_writer ml_writer;
 
 ml_status ml_writer_open(ml_writer **w, const char *path, ml_error *err);
 ml_status ml_writer_write(ml_writer *w, const void *data, size_t size, ml_error *err);
+/* Whoever may read the file shall be allowed to run it. */
+ml_status ml_writer_make_executable(ml_writer *w, ml_error *err);
 ml_status ml_writer_commit(ml_writer *w, ml_error *err);  /* frees w, whatever it returns */
 void ml_writer_abort(ml_writer *w);                       /* removes the temporary, frees w; NULL is allowed */
 

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "io/carried.h"
 #include "ops/op.h"
 
 /* ---- raising (l_util.c) ---- */
@@ -145,6 +146,10 @@ void l_install_signals(void);
 /* ---- loading Lua as text only (l_load.c) ---- */
 void l_refuse_bytecode(lua_State *L);
 
+/* ---- what the program carries behind itself (l_carried.c) ---- */
+/* The library comes from c, which outlives L, in place of a folder. */
+void l_carry(lua_State *L, const ml_carried *c);
+
 /* ---- opening. Each adds to the tables at these stack indices. ---- */
 enum { L_CORE = 1, L_METHODS = 2 };
 
@@ -164,6 +169,7 @@ void l_open_images(lua_State *L);
 void l_open_loader(lua_State *L);
 void l_open_augment(lua_State *L);
 void l_open_io(lua_State *L);
+void l_open_carried(lua_State *L);
 void l_open_json(lua_State *L);
 void l_open_db(lua_State *L);
 void l_open_embed(lua_State *L);

@@ -21,6 +21,7 @@ int luaopen_mnistlua_core(lua_State *L) {
   l_open_loader(L);
   l_open_augment(L);
   l_open_io(L);
+  l_open_carried(L);
   l_open_json(L);
   l_open_db(L);
   l_open_embed(L);

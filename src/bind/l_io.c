@@ -20,18 +20,8 @@ static void push_entry(lua_State *L, ml_named_tensor *named) {
   lua_rawseti(L, -2, 2);
 }
 
-/* safetensors_read(path) -> list of {name, tensor}, metadata */
-static int l_safetensors_read(lua_State *L) {
-  ml_error err;
-  lua_settop(L, 1);
-  const char *path = l_text(L, 1, NULL);
-  l_collect_if_due(L);
-  ml_archive *archive = l_guarded(L, sizeof *archive, release_archive);
-  ml_status status = ml_safetensors_read(archive, path, &err);
-  if (status != ML_OK) {
-    memset(archive, 0, sizeof *archive);     /* nothing was made */
-    return l_fail(L, &err);
-  }
+/* The archive, which is at the top of the stack above one argument, as list and metadata. */
+static int push_archive(lua_State *L, const ml_archive *archive) {
   lua_newtable(L);                           /* path archive list */
   for (int64_t i = 0; i < archive->tensor_count; i++) {
     push_entry(L, &archive->tensors[i]);
@@ -44,6 +34,30 @@ static int l_safetensors_read(lua_State *L) {
   }
   l_release(L, 2);
   return 2;
+}
+
+/* safetensors_read(path) -> list of {name, tensor}, metadata */
+static int l_safetensors_read(lua_State *L) {
+  ml_error err;
+  lua_settop(L, 1);
+  const char *path = l_text(L, 1, NULL);
+  l_collect_if_due(L);
+  ml_archive *archive = l_guarded(L, sizeof *archive, release_archive);
+  if (ml_safetensors_read(archive, path, &err) != ML_OK) return l_fail(L, &err);
+  return push_archive(L, archive);
+}
+
+/* safetensors_decode(bytes of a file) -> list of {name, tensor}, metadata */
+static int l_safetensors_decode(lua_State *L) {
+  ml_error err;
+  size_t size;
+  lua_settop(L, 1);
+  if (lua_type(L, 1) != LUA_TSTRING) return l_bad(L, 1, NULL, "a string");
+  const char *bytes = lua_tolstring(L, 1, &size);
+  l_collect_if_due(L);
+  ml_archive *archive = l_guarded(L, sizeof *archive, release_archive);
+  if (ml_safetensors_decode(archive, bytes, size, &err) != ML_OK) return l_fail(L, &err);
+  return push_archive(L, archive);
 }
 
 /* ---- writing: the archive borrows names, texts and tensors from the script's tables ---- */
@@ -172,6 +186,7 @@ static int l_check_seal(lua_State *L) {
 void l_open_io(lua_State *L) {
   const luaL_Reg functions[] = {
     { "safetensors_read", l_safetensors_read }, { "safetensors_write", l_safetensors_write },
+    { "safetensors_decode", l_safetensors_decode },
     { "save_begin", l_save_begin },             { "check_seal", l_check_seal },
     { NULL, NULL },
   };

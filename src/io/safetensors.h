@@ -27,6 +27,9 @@ typedef struct ml_archive {
  * helps. On success the caller frees the archive with ml_archive_clear. */
 ml_status ml_safetensors_read(ml_archive *archive, const char *path, ml_error *err);
 
+/* The same for a file's bytes in memory; the message lacks a path. */
+ml_status ml_safetensors_decode(ml_archive *archive, const void *bytes, size_t size, ml_error *err);
+
 /* Writes at least one tensor, in the order given; names and keys are unique UTF-8. ML_MISUSE otherwise. */
 ml_status ml_safetensors_write(const char *path, const ml_archive *archive, ml_error *err);
 

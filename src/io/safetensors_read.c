@@ -88,26 +88,32 @@ static ml_status fill_archive(ml_archive *archive, const ml_file *file, ml_st_he
   return ML_OK;
 }
 
-static ml_status read_file(ml_archive *archive, const char *path, ml_error *err) {
-  ml_file file;
+/* On failure *archive is empty. */
+static ml_status read_file(ml_archive *archive, const ml_file *file, ml_error *err) {
   ml_st_header header = {0};
   uint64_t data_begin = 0;
-  ml_status status = ml_file_open(&file, path, SIZE_MAX, err);
-  if (status != ML_OK) return status;
-  status = read_header(&header, &data_begin, &file, err);
-  if (status == ML_OK) status = fill_archive(archive, &file, &header, data_begin, err);
+  ml_status status = read_header(&header, &data_begin, file, err);
+  if (status == ML_OK) status = fill_archive(archive, file, &header, data_begin, err);
   ml_st_header_clear(&header);
-  ml_file_close(&file);
+  if (status != ML_OK) ml_archive_clear(archive);
   return status;
 }
 
 ml_status ml_safetensors_read(ml_archive *archive, const char *path, ml_error *err) {
+  ml_file file;
   *archive = (ml_archive){0};
-  ml_status status = read_file(archive, path, err);
-  if (status == ML_OK) return ML_OK;
-  ml_archive_clear(archive);
-  ml_error_prefix(err, "%s", path);
+  ml_status status = ml_file_open(&file, path, SIZE_MAX, err);
+  if (status == ML_OK) {
+    status = read_file(archive, &file, err);
+    ml_file_close(&file);
+  }
+  if (status != ML_OK) ml_error_prefix(err, "%s", path);
   return status;
+}
+
+ml_status ml_safetensors_decode(ml_archive *archive, const void *bytes, size_t size, ml_error *err) {
+  *archive = (ml_archive){0};
+  return read_file(archive, &(ml_file){.fd = -1, .size = size, .bytes = bytes}, err);
 }
 
 void ml_archive_clear(ml_archive *archive) {

@@ -74,6 +74,19 @@ static void test_round_trip(void **state) {
     assert_string_equal(in.metadata[i].value, metadata[sorted[i]].value);
   }
   ml_archive_clear(&in);
+
+  uint8_t *bytes;
+  size_t size;
+  assert_int_equal(ml_file_read(&bytes, &size, st_path, SIZE_MAX - 1, NULL), ML_OK);
+  assert_int_equal(ml_safetensors_decode(&in, bytes, size, NULL), ML_OK);
+  check_same(&out, &in);
+  ml_archive_clear(&in);
+  for (size_t cut = 0; cut < size; cut++) {
+    uint64_t live = ml_memory_get_stats().live_blocks;
+    assert_int_equal(ml_safetensors_decode(&in, bytes, cut, NULL), ML_FORMAT);
+    assert_int_equal(ml_memory_get_stats().live_blocks, live);
+  }
+  ml_free(bytes);
   for (int i = 0; i < 8; i++) ml_tensor_unref(tensors[i].tensor);
 }
 

@@ -29,8 +29,24 @@ function TestCoreSys:testFiles()
   lu.assertEquals(core.read_file(path, 100), "one\0two")
   lu.assertEquals(core.read_file(path), "one\0two")
   lu.assertEquals(core.list_dir(self.folder), { "a.txt", "b.txt" })
+  lu.assertTrue(core.same_file(path, self.folder .. "/./b.txt"))
+  lu.assertFalse(core.same_file(path, self.folder .. "/a.txt"))
   lu.assertTrue(core.make_dirs(self.folder))
   lu.assertTrue(core.check_writable(self.folder))
+end
+
+-- That what it writes runs is tested in tests/cli/test_export_exe.sh.
+function TestCoreSys:testWriteProgram()
+  lu.assertNil(core.carried)
+  local path = self.folder .. "/program"
+  lu.assertTrue(core.write_program(path, { { "a", "1\0" }, { "b", "" } }))
+  lu.assertEquals(#core.read_file(path) - #core.read_file "/proc/self/exe", 12 + 1 + 2 + 12 + 1 + 32)
+  lu.assertStrContains(select(2, core.write_program("/nonexistent/x", {})), "/nonexistent/x")
+  raises("expected a table, got 3", function() core.write_program(path, 3) end)
+  raises("an entry of the list: expected a table, got 3", function() core.write_program(path, { 3 }) end)
+  raises("the name of a piece: expected a string", function() core.write_program(path, { { 3, "x" } }) end)
+  raises("a: expected a string, got 3", function() core.write_program(path, { { "a", 3 } }) end)
+  aid.torment(core.write_program, "/nonexistent/x")
 end
 
 function TestCoreSys:testFaultsComeBack()
@@ -61,6 +77,7 @@ function TestCoreSys:testMisuse()
     raises("expected a string, got nil", function() core[name](nil) end)
   end
   raises("expected a string, got nil", function() core.write_file("/nonexistent/x", nil) end)
+  raises("expected a string, got 3", function() core.same_file("/", 3) end)
   for _, name in ipairs { "clock", "isatty", "terminal_width", "exists", "is_dir", "read_file", "list_dir",
       "interrupts", "memory", "escape", "where", "recording", "scope", "manual_seed" } do
     aid.torment(core[name])
