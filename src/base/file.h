@@ -15,7 +15,8 @@
  * meanwhile. The message begins with the path. */
 ml_status ml_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes, ml_error *err);
 
-/* A file, or bytes in memory, read in pieces. The messages of these calls lack the path, for callers that say more before it. */
+/* A file, or bytes in memory, read in pieces. The messages of these calls lack the path, for callers that say more
+ * before it. */
 typedef struct ml_file {
   int fd;
   size_t size;   /* when it was opened: the bound of what a reader may believe */

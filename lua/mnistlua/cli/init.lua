@@ -20,24 +20,15 @@ local commands = {
   export = "mnistlua.cli.export",
   fork = "mnistlua.cli.fork",
   lrfind = "mnistlua.cli.lrfind",
-  repl = "mnistlua.cli.repl",
   predict = "mnistlua.cli.predict",
+  repl = "mnistlua.cli.repl",
   replay = "mnistlua.cli.replay",
   report = "mnistlua.cli.report",
   runs = "mnistlua.cli.runs",
-  show = "mnistlua.cli.show",
   serve = "mnistlua.cli.serve",
+  show = "mnistlua.cli.show",
   sweep = "mnistlua.cli.sweep",
   train = "mnistlua.cli.train",
-}
-
--- Commands of a later version: told apart from a config that is not there.
-local later = {
-  "export", "predict", "report", "serve",
-  "export", "predict", "repl", "serve", "show",
-  "export", "repl", "report", "serve", "show",
-  "export", "repl", "show",
-  "predict", "repl", "report", "serve", "show",
 }
 
 -- ---- help ----
@@ -71,15 +62,10 @@ end
 
 -- ---- which command ----
 
--- A word that is neither a command nor a config: is it one of the commands, misplaced, misspelt or yet to come?
+-- A word that is neither a command nor a config: is it one of the commands, misplaced or misspelt?
 local function check_config(path)
   if not path or core.exists(path) then return end
   if commands[path] then options.usage(("the command comes first: mnistlua %s ..."):format(path)) end
-  for _, name in ipairs(later) do
-    if name == path then
-      options.usage(("there is no command '%s' in this version; mnistlua CONFIG.lua trains"):format(name))
-    end
-  end
   local hint = options.nearest(path, options.sorted_keys(commands))
   if hint and not path:find "[./]" then
     options.usage(("'%s' is neither a command nor a file; did you mean 'mnistlua %s'?"):format(core.escape(path), hint))

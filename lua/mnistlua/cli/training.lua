@@ -138,36 +138,50 @@ local function write_report(run, result, store)
   io.stderr:write(("mnistlua: warning: the report was not written: %s\n"):format(core.escape(why)))
 end
 
---- Trains a prepared run and reports. Returns the exit code.
-function m.train(run, args, source)
-  local report = require "mnistlua.train.result"
-  if source then check_fit(run, source) end
-  local store <close> = open_store(run, args, source)
+-- Who listens to the run besides: a person at a terminal, the report.
+local function attend(run, args, store)
   local display = new_progress(args, store.dir)
-  store.resume = resume_command(store, args)
-  if source and source.forced and source.continues then mark_change(store, source) end
-  if not args.quiet then report.opening(run, display, source) end
   if not (args.quiet or args.json or args.progress == "json") then
     run.pause = require("mnistlua.repl.pause").at_terminal(store.dir) or false
   end
-  local wants_report = run.experiment.report and not args.no_report
-  if wants_report then require("mnistlua.report").listen(run) end
+  if args.wants_report then require("mnistlua.report").listen(run) end
+  return display
+end
+
+-- Everything that a run leaves: what is shown, its report, result.json. Raises what could not be saved.
+local function leave(run, result, unsaved, args, store)
+  local report = require "mnistlua.train.result"
+  if unsaved and result.status == "done" then result.status, result.error = "failed", unsaved end
+  report.show(result, run, args.json)
+  local page = args.wants_report and write_report(run, result, store)
+  local saved, why = store:save_result(result)
+  if page and not args.json then report.line("report", page) end
+  if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
+end
+
+-- The prompt of -i.
+local function open_prompt(run, result)
+  require("mnistlua.cli.repl").open({
+    run = run, model = run.model:eval(), data = run.data, loss = run.loss, optimizer = run.optimizer, result = result,
+  }, "run, model, data, loss, optimizer and result are those of the run that ended")
+end
+
+--- Trains a prepared run and reports. Returns the exit code.
+function m.train(run, args, source)
+  if source then check_fit(run, source) end
+  local store <close> = open_store(run, args, source)
+  store.resume = resume_command(store, args)
+  if source and source.forced and source.continues then mark_change(store, source) end
+  args.wants_report = run.experiment.report and not args.no_report
+  local display = attend(run, args, store)
+  if not args.quiet then require("mnistlua.train.result").opening(run, display, source) end
   local result, unsaved = require("mnistlua.trainer").train(run, {
     progress = display, store = store, deadline = args.max_time and core.clock() + args.max_time,
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
   })
-  if unsaved and result.status == "done" then result.status, result.error = "failed", unsaved end
-  report.show(result, run, args.json)
-  local page = wants_report and write_report(run, result, store)
-  local saved, why = store:save_result(result)
-  if page and not args.json then report.line("report", page) end
-  if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
+  leave(run, result, unsaved, args, store)
   local code = exit_code(run, result, args)
-  if args.i then
-    local about = "run, model, data, loss, optimizer and result are those of the run that ended"
-    require("mnistlua.cli.repl").open({ run = run, model = run.model:eval(), data = run.data, loss = run.loss,
-      optimizer = run.optimizer, result = result }, about)
-  end
+  if args.i then open_prompt(run, result) end
   return code
 end
 
