@@ -48,8 +48,17 @@ local function opening(lines)
   return #parts > 0 and table.concat(parts, "\n") or nil
 end
 
+-- What a function of ml.data goes around, which has the comment.
+local function inner(f)
+  local name, value = debug.getupvalue(f, 1)
+  for i = 2, 5 do
+    if name == "source_of" then return value end
+    name, value = debug.getupvalue(f, i)
+  end
+end
+
 local function of_function(f)
-  local lines, at = source_of(f)
+  local lines, at = source_of(inner(f) or f)
   if lines then return comment_above(lines, at) or opening(lines) end
 end
 
