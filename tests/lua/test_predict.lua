@@ -14,7 +14,7 @@ local nn = ml.nn
 local reader, source     -- made once, by the first test that needs them
 
 local function training_data()
-  local data = ml.data.mnist { n = 20000 } or ml.data.digits { n = 20000 }
+  local data = ml.data.mnist { n = 10000 } or ml.data.digits { n = 10000 }
   context.last_fault = nil
   source = data.name
   return data
@@ -26,7 +26,7 @@ local function trained_reader()
   local data = training_data()
   local model = nn.Sequential { nn.Flatten(), nn.Linear(128), nn.ReLU(), nn.Linear(10) }:build { 28, 28 }
   local optimizer, loss = ml.optim.AdamW(model:parameters(), { lr = 2e-3 }), nn.CrossEntropyLoss()
-  for epoch = 1, 4 do
+  for epoch = 1, 3 do
     optimizer.lr = 2e-3 * 0.4 ^ (epoch - 1)
     for x, y in data:batches { batch = 100, shuffle = true, seed = 1, epoch = epoch } do
       core.scope(function()
@@ -56,10 +56,10 @@ end
 
 TestPredict = {}
 
--- Of 60 each, after training on MNIST: 60 plain and 59 photographed; on synthetic digits: 55 and 51.
-function TestPredict:testDrawnDigits() lu.assertTrue(count_right(60, 1, false) >= (on_mnist() and 58 or 50)) end
+-- Of 60 each, after training on 10,000 of MNIST's digits: 58 plain and 58 photographed; on synthetic ones: 54 and 52.
+function TestPredict:testDrawnDigits() lu.assertTrue(count_right(60, 1, false) >= (on_mnist() and 56 or 50)) end
 
-function TestPredict:testPhotographedDigits() lu.assertTrue(count_right(60, 2, true) >= (on_mnist() and 57 or 46)) end
+function TestPredict:testPhotographedDigits() lu.assertTrue(count_right(60, 2, true) >= (on_mnist() and 56 or 48)) end
 
 function TestPredict:testResult()
   local r = strokes.random(9)

@@ -3,6 +3,7 @@
 --
 -- He et al. 2015, "Delving deep into rectifiers" (kaiming); Glorot and Bengio 2010, "Understanding the difficulty of
 -- training deep feedforward neural networks" (xavier); LeCun et al. 1998, "Efficient backprop" (lecun).
+local context = require "mnistlua.context"
 local options = require "mnistlua.options"
 
 local m = {}
@@ -57,8 +58,10 @@ local function find(what, init)
   return m[init]
 end
 
---- Fills a layer's weight and, where it has one, bias.
+--- Fills a layer's weight and, where it has one, bias. Where data is only described, weights are about to be loaded:
+--- there is nothing to begin with.
 local function fill(init, weight, bias, fan_in, fan_out)
+  if context.described then return end
   init(weight, fan_in, fan_out)
   if not bias then return end
   if init == m.pytorch then init(bias, fan_in, fan_out) else bias:zero_() end
