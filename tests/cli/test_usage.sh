@@ -49,7 +49,7 @@ touch afile
 check "a misspelt option has a suggestion" 2 err="unknown option '--thread'; did you mean" lines=1 -- "$program" tiny.lua --thread 2
 check "an option twice" 2 err='seed' lines=1 -- "$program" tiny.lua --seed 1 --seed 2
 check "a negative value" 2 err='--threads: expected a whole number' lines=1 -- "$program" tiny.lua --threads -1
-check "a command of a later version" 2 err="no command 'repl'" lines=1 -- "$program" repl tiny.lua
+check "a config where a run is expected" 2 err="tiny.lua is a config; expected a run" lines=1 -- "$program" repl tiny.lua
 check "a config and -e" 2 err='not both' lines=1 -- "$program" tiny.lua -e 'print(1)'
 check "--color always colours the error" 2 err=$'\e\\[31merror:' -- "$program" tiny.lua --color always lr=1
 check "--data digits leaves other data alone" 0 noerr='SYNTHETIC' -- "$program" tiny.lua --data digits

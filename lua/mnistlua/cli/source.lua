@@ -93,6 +93,10 @@ end
 -- ---- opening ----
 
 local function path_of(out, text)
+  if text:find "%.lua$" and is_file(text) then
+    options.usage(("%s is a config; expected a run or a file of weights (mnistlua %s trains one)"):format(
+      core.escape(text), core.escape(text)))
+  end
   if is_file(text) then return text, run_of_file(text) end
   if text:find "%.safetensors$" then options.usage(core.escape(text) .. ": there is no such file") end
   local dir = resume.find_run(out, text)
