@@ -126,6 +126,28 @@ static int l_safetensors_write(lua_State *L) {
   return 1;
 }
 
+static void release_block(void *content) { ml_free(*(void **)content); }
+
+/* safetensors_encode(list [, metadata]) -> the bytes that safetensors_write would write */
+static int l_safetensors_encode(lua_State *L) {
+  ml_error err;
+  size_t size;
+  lua_settop(L, 2);
+  l_table(L, 1, NULL);
+  lua_pushliteral(L, "");                    /* in place of a path */
+  lua_insert(L, 1);
+  uint8_t **image = l_guarded(L, sizeof *image, release_block);
+  lua_insert(L, 4);                          /* path list metadata image */
+  ml_archive *archive = read_arguments(L);
+  ml_status status = ml_safetensors_image(image, &size, archive, &err);
+  l_release(L, 5);
+  if (status != ML_OK) *image = NULL;
+  if (status != ML_OK) return l_fail(L, &err);
+  lua_pushlstring(L, (const char *)*image, size);
+  l_release(L, 4);
+  return 1;
+}
+
 /* ---- the Save type ---- */
 
 static ml_save *check_save(lua_State *L, int index) {
@@ -186,7 +208,7 @@ static int l_check_seal(lua_State *L) {
 void l_open_io(lua_State *L) {
   const luaL_Reg functions[] = {
     { "safetensors_read", l_safetensors_read }, { "safetensors_write", l_safetensors_write },
-    { "safetensors_decode", l_safetensors_decode },
+    { "safetensors_decode", l_safetensors_decode }, { "safetensors_encode", l_safetensors_encode },
     { "save_begin", l_save_begin },             { "check_seal", l_check_seal },
     { NULL, NULL },
   };

@@ -3,11 +3,14 @@
 -- are in ../export.
 local arguments = require "mnistlua.cli.arguments"
 local c = require "mnistlua.export.c"
+local classify = require "mnistlua.inspect.classify"
 local core = require "mnistlua.core"
 local failure = require "mnistlua.failure"
 local onnx = require "mnistlua.export.onnx"
 local options = require "mnistlua.options"
 local outcome = require "mnistlua.cli.outcome"
+local predict = require "mnistlua.cli.predict"
+local program = require "mnistlua.export.program"
 local sources = require "mnistlua.cli.source"
 local subjects = require "mnistlua.export.subject"
 local weights = require "mnistlua.export.weights"
@@ -32,9 +35,18 @@ end
 
 local function writes(text) return function(path) return core.write_file(path, text) end end
 
+-- The bytes of a safetensors file, once for all formats.
+local function weights_of(opened)
+  local problem
+  if not opened.weights then
+    opened.weights, problem = weights.bytes(opened.model, opened.source, opened.experiment.data)
+    if not opened.weights then fail("runtime", "%s", problem) end
+  end
+  return opened.weights
+end
+
 local function safetensors(opened)
-  return function(path) return weights.write(opened.model, opened.source, path) end,
-    ("%d tensors with PyTorch's names"):format(#opened.model:state_dict())
+  return writes(weights_of(opened)), ("%d tensors with PyTorch's names"):format(#opened.model:state_dict())
 end
 
 local function onnx_file(opened)
@@ -51,10 +63,24 @@ local function c_file(opened, path)
   return writes(text), ("C99: %s_classify(pixels, probabilities); -DSELFTEST tests it"):format(name)
 end
 
+-- A program that runs alone has no data, so its config must do without.
+local function exe(opened, path)
+  local bytes = weights_of(opened)
+  local source = sources.decode(path, bytes)
+  local experiment, problem = nil, "its data are no bytes, and a picture is made of bytes"
+  if source.described then experiment, problem = sources.without_data(source, {}) end
+  if not experiment then fail("usage", "--exe: the model cannot be made without its data: %s", tostring(problem)) end
+  local ok, why = classify.new(opened.model, source.described)
+  if not ok then fail("usage", "--exe: %s", why) end
+  return function() return program.write(path, bytes, predict.about) end,
+    "a program that runs alone: PNG files in, classes out"
+end
+
 local formats = {
   { "safetensors", "weights with PyTorch's names", safetensors },
   { "onnx", "for onnxruntime and others", onnx_file },
   { "c", "one C99 file without dependencies", c_file },
+  { "exe", "this program with the model in it, as one file", exe },
 }
 
 -- ---- the command ----
@@ -88,9 +114,9 @@ end
 -- The model, its source, and what subject.lua wants to know.
 local function open(args)
   local source = sources.open(args.out, args.model)
-  local experiment = sources.experiment(source, args)
-  local model, train = sources.model(source, experiment), experiment.data.train
-  return { source = source, model = model, given = {
+  local experiment, model = sources.classifier(source, args)
+  local train = experiment.data.train
+  return { source = source, experiment = experiment, model = model, given = {
     name = experiment.name, shape = train:sample_shape(), normalise = train.normalise, class_names = train.class_names,
   } }
 end
@@ -108,8 +134,10 @@ function m.run(args)
   local opened, jobs = open(args), {}
   for _, format in ipairs(formats) do
     local path = args[format[1]]
-    if path and core.same_file(path, opened.source.path) then
-      fail("usage", "--%s %s: this is the model itself; expected another file", format[1], core.escape(path))
+    for what, taken in pairs { ["the model"] = opened.source.path, ["this program"] = "/proc/self/exe" } do
+      if path and core.same_file(path, taken) then
+        fail("usage", "--%s %s: this is %s itself; expected another file", format[1], core.escape(path), what)
+      end
     end
     if path then
       local job, what = format[3](opened, path)

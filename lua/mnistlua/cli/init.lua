@@ -95,8 +95,9 @@ local function read(words)
   return nil, command, args
 end
 
---- Runs the command line and returns the exit code.
+--- Runs the command line and returns the exit code. A program that carries a model has a command line of its own.
 function m.main(words)
+  if core.carried then return require("mnistlua.cli.carried").main(words) end
   local code, command, args = outcome.guarded("usage", false, read, words)
   if code then return code end
   return outcome.guarded("usage", args.traceback, function()

@@ -15,12 +15,18 @@ local m = { about = "which digit is on a picture of your own", usage = "RUN|MODE
 
 local largest = 1 << 26    -- bytes of a picture on standard input
 
-function m.options(parser)
-  parser:argument("model", "a run (last, its number, its folder's name) or a .safetensors file of mnistlua"):args "?"
+--- What a program that carries its model takes, too: pictures, and how they are classified and shown.
+function m.picture_options(parser)
   parser:argument("file", "pictures, as PNG files; - is standard input"):args "*"
   arguments.option(parser, "--top", "show this many classes (default 3; with --json all)"):argname "N"
     :convert(arguments.whole("--top", 1, 65536))
-  arguments.add(parser, "threads", "precision", "data_dir", "out", "json")
+  arguments.add(parser, "threads", "precision", "json")
+end
+
+function m.options(parser)
+  parser:argument("model", "a run (last, its number, its folder's name) or a .safetensors file of mnistlua"):args "?"
+  m.picture_options(parser)
+  arguments.add(parser, "data_dir", "out")
 end
 
 local function check(args)

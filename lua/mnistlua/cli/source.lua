@@ -73,6 +73,7 @@ local function from_weights(s, metadata)
   s.asked_precision = is_precision(s.precision) and s.precision or nil
   s.changes = entry "changes" and core.json_decode(entry "changes") or nil
   s.described = described.read(metadata)
+  s.data = entry "data"
   s.data_hash, s.steps = entry "data_hash", math.tointeger(tonumber(entry "steps" or ""))
 end
 
@@ -103,13 +104,7 @@ local function path_of(out, text)
   return weights_of(dir), dir
 end
 
---- Opens what `text` names: a run as other commands name it, or a file. Returns a table: path, dir (the run's folder,
---- or nil), tensors (a list of { name, tensor }), config_text, overrides (parameters as texts by name), seed, stand_in,
---- precision, asked_precision, isa, version, data_hash, steps, record (of the run's folder). Raises what is wrong.
-function m.open(out, text)
-  local path, dir = path_of(out, text)
-  local tensors, metadata = core.safetensors_read(path)
-  if not tensors then fail("%s", metadata) end
+local function source_of(path, dir, tensors, metadata)
   local s = { path = path, dir = dir, tensors = tensors, checkpoint = false }
   if metadata["mnistlua.checkpoint"] then from_checkpoint(s) else from_weights(s, metadata) end
   if dir then from_folder(s) end
@@ -118,6 +113,25 @@ function m.open(out, text)
       core.escape(path))
   end
   return s
+end
+
+--- What m.open returns for a file of these bytes; messages call it `path`.
+function m.decode(path, bytes)
+  local tensors, metadata = core.safetensors_decode(bytes)
+  if not tensors then fail("%s: %s", core.escape(path), metadata) end
+  return source_of(path, nil, tensors, metadata)
+end
+
+--- Opens what `text` names: a run as other commands name it, or a file. Returns a table: path, dir (the run's folder,
+--- or nil), tensors (a list of { name, tensor }), config_text, overrides (parameters as texts by name), seed, stand_in,
+--- precision, asked_precision, isa, version, data (in words), data_hash, steps, record (of the run's folder). Raises
+--- what is wrong. In a program that carries a model it is that one, whatever its name.
+function m.open(out, text)
+  if core.carried then return m.decode(text, core.carried "model.safetensors") end
+  local path, dir = path_of(out, text)
+  local tensors, metadata = core.safetensors_read(path)
+  if not tensors then fail("%s", metadata) end
+  return source_of(path, dir, tensors, metadata)
 end
 
 --- result.json of the run, or an empty table.
@@ -132,7 +146,7 @@ end
 
 --- Runs the config as it was run then and returns its experiment. `args` may overrule the precision.
 function m.experiment(s, args)
-  context.seed, context.data = s.seed or 0, s.stand_in
+  context.seed, context.data, context.params = s.seed or 0, s.stand_in, nil
   context.precision = args.precision or s.asked_precision
   arguments.apply_seed_and_precision()
   config.default_overrides(s.overrides)
@@ -154,9 +168,9 @@ function m.model(s, experiment)
   return model
 end
 
--- The experiment and its model by a description of the data in place of the data; nil if that does not do, because the
--- config uses the samples.
-local function without_data(s, args)
+--- The experiment and its model by a description of the data in place of the data; nil and the error if that does not
+--- do, because the config uses the samples.
+function m.without_data(s, args)
   context.described = s.described
   local ok, experiment, model = pcall(function()
     local experiment = m.experiment(s, args)
@@ -165,14 +179,15 @@ local function without_data(s, args)
   context.described = nil
   if ok then return experiment, model end
   context.params, context.pending, context.last_fault = nil, nil, nil
+  return nil, experiment
 end
 
 --- The experiment, its model with the weights, and what the samples are like (data/described.lua; nil where they are no
 --- bytes), for those who want no samples: they are read only where a config, or an older file, needs them.
 function m.classifier(s, args)
   local experiment, model
-  if s.described then experiment, model = without_data(s, args) end
-  if not model then
+  if s.described then experiment, model = m.without_data(s, args) end
+  if not experiment then
     experiment = m.experiment(s, args)
     model, s.described = m.model(s, experiment), described.of(experiment.data)
   end

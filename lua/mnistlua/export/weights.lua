@@ -2,6 +2,7 @@
 -- file of weights, a checkpoint. Called by `mnistlua export`. The metadata keeps what mnistlua knows of the model, so
 -- that the file is as good a MODEL as the run's own.
 local core = require "mnistlua.core"
+local described = require "mnistlua.data.described"
 
 local m = {}
 
@@ -17,20 +18,23 @@ local function of_checkpoint(source)
   return entries
 end
 
---- The metadata, texts by name; nil and a message if the source's file can no longer be read.
-function m.metadata(source)
-  if source.checkpoint then return of_checkpoint(source) end
+local function of_file(source)
   local tensors, metadata = core.safetensors_read(source.path)
   if not tensors then return nil, metadata end
   metadata.format = "pt"
   return metadata
 end
 
---- Writes the model's weights. Returns true, or nil and a message.
-function m.write(model, source, path)
-  local metadata, problem = m.metadata(source)
+--- The bytes of the file, for the source's model and its data (a bundle). nil and a message if the source's file can no
+--- longer be read.
+function m.bytes(model, source, data)
+  local metadata, problem
+  if source.checkpoint then metadata = of_checkpoint(source) else metadata, problem = of_file(source) end
   if not metadata then return nil, problem end
-  return core.safetensors_write(path, model:state_dict(), metadata)
+  if not described.read(metadata) then
+    for name, text in pairs(described.entries(data)) do metadata[name] = text end
+  end
+  return core.safetensors_encode(model:state_dict(), metadata)
 end
 
 return m
