@@ -8,6 +8,8 @@ local sources = require "mnistlua.cli.source"
 
 local p = ml.params { run = { "last", "a run in runs/" } }
 
+context.overrides, context.override_order = {}, {}   -- they are this script's, not the config's
+
 local source = sources.open("runs", p.run)
 local experiment = sources.experiment(source, {})
 local model, test = sources.model(source, experiment):eval(), experiment.data.test

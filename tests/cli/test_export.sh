@@ -23,8 +23,8 @@ done
 strict="-std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -O2"
 for name in mlp cnn; do
   cd "$work/$name" || exit 1
-  check "$name: all formats" 0 out='^digit.c +C99' out='^digit.onnx +ONNX' out='^w.safetensors' lines=0 -- \
-    "$program" export last --onnx digit.onnx --c digit.c --safetensors w.safetensors
+  check "$name: all formats" 0 out='^digit.c +C99' out='^digit.onnx +ONNX' out='^w.safetensors' out='^digit.html +a page' \
+    lines=0 -- "$program" export last --onnx digit.onnx --c digit.c --html digit.html --safetensors w.safetensors
   [ $name = mlp ] || ln -s ../mlp/images.pixels images.pixels   # their data is the same
   "$program" "$tests/cli/export_images.lua" || exit 1
   check "$name: C passes its own test" 0 out='^digit: 10 of 10 pictures' lines=0 -- \
@@ -51,6 +51,25 @@ while read -r name shape pixels classes; do
   check "every kind of layer as C: $name ($shape)" 0 -- \
     "$program" "$tests/cli/export_compare.lua" got=got want="$name.expected" classes="$classes" within=1e-5
 done <cases
+
+# ---- the page: its script in node, 1,000 pictures (in a browser it is the report's: test_web.sh). Its weights are
+# rounded to 16 bits, so classes that are as good as equal may change places ----
+
+if node -e 0 2>/dev/null; then
+  words=()
+  for name in mlp cnn; do
+    head -c 784000 $name/images.pixels >$name/some.pixels
+    head -c 40000 $name/images.expected >$name/some.expected
+    words+=($name/digit.html $name/some.pixels $name/page.got)
+  done
+  check "node runs the networks of the pages" 0 lines=0 -- node "$tests/web/page_network.js" "${words[@]}"
+  for name in mlp cnn; do
+    check "$name: the page gives the same answers" 0 out=' pictures, 0 with another class' -- \
+      "$program" "$tests/cli/export_compare.lua" got=$name/page.got want=$name/some.expected ties=1e-5
+  done
+else
+  skip "the pages give the same answers" "no node"
+fi
 
 # ---- ONNX: the checker that PyTorch carries, and onnxruntime (make web-tools) ----
 
@@ -99,9 +118,9 @@ check "a folder that is not there" 1 err='nowhere/x.onnx' lines=1 -- "$program" 
 cd "$work" || exit 1
 tiny 'e.model = nn.Sequential { nn.Flatten(), nn.Linear(8), nn.LayerNorm(8), nn.Linear(10) }' >norm.lua
 mkdir norm && cd norm && "$program" ../norm.lua --quiet >/dev/null
-for format in onnx c; do
-  check "no chain of known layers: $format" 2 err="--$format: nn.LayerNorm \(layer '2'\) cannot be exported" lines=1 -- \
-    "$program" export last --safetensors w --$format f
+for format in onnx c html; do
+  check "no chain of known layers: $format" 2 lines=1 err="--$format: nn.LayerNorm \(layer '2'\) cannot be exported" \
+    -- "$program" export last --safetensors w --$format f
 done
 [ ! -e w ] && [ ! -e f ] && ok "nothing is written then" || not_ok "nothing is written then" "$(ls)"
 check "its weights can be exported" 0 -- "$program" export last --safetensors w

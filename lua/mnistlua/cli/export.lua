@@ -6,6 +6,7 @@ local c = require "mnistlua.export.c"
 local classify = require "mnistlua.inspect.classify"
 local core = require "mnistlua.core"
 local failure = require "mnistlua.failure"
+local html = require "mnistlua.export.html"
 local onnx = require "mnistlua.export.onnx"
 local options = require "mnistlua.options"
 local outcome = require "mnistlua.cli.outcome"
@@ -63,6 +64,12 @@ local function c_file(opened, path)
   return writes(text), ("C99: %s_classify(pixels, probabilities); -DSELFTEST tests it"):format(name)
 end
 
+local function html_file(opened)
+  local text, problem = html.page(opened.given.name, opened.model, opened.experiment.data, opened.source.data)
+  if not text then fail("usage", "--html: %s", problem) end
+  return writes(text), "a page with a draw pad, in which the model answers"
+end
+
 -- A program that runs alone has no data, so its config must do without.
 local function exe(opened, path)
   local bytes = weights_of(opened)
@@ -80,6 +87,7 @@ local formats = {
   { "safetensors", "weights with PyTorch's names", safetensors },
   { "onnx", "for onnxruntime and others", onnx_file },
   { "c", "one C99 file without dependencies", c_file },
+  { "html", "one page with a draw pad, nothing from the network", html_file },
   { "exe", "this program with the model in it, as one file", exe },
 }
 
