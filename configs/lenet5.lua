@@ -1,7 +1,7 @@
 -- LeNet-5 (LeCun et al., 1998, "Gradient-based learning applied to document recognition") as it is written today: ReLU
 -- and max pooling in place of tanh and averages, all of the second convolution's connections.
 --
--- Test accuracy of the final weights: 99.17% (seed 1, f32).
+-- Test accuracy of the final weights: 99.30%, the mean of seeds 1 to 5 (deviation 0.10), f32.
 local ml = require "mnistlua"
 local nn, optim, sched = ml.nn, ml.optim, ml.sched
 
