@@ -16,7 +16,8 @@ typedef char *(*ml_editor_complete)(void *ctx, const char *line, size_t cursor, 
 typedef enum ml_editor_event {
   ML_EDITOR_LINE,
   ML_EDITOR_END,         /* Ctrl-D on an empty line, or the terminal is gone */
-  ML_EDITOR_INTERRUPT    /* Ctrl-C */
+  ML_EDITOR_INTERRUPT,   /* Ctrl-C */
+  ML_EDITOR_STOP         /* SIGTERM, which has been passed on to the handler that was there before */
 } ml_editor_event;
 
 /* complete may be NULL. ML_NOMEM, or ML_IO where the terminal cannot be used. */
@@ -24,7 +25,8 @@ ml_status ml_editor_open(ml_editor **editor, ml_editor_complete complete, void *
 void ml_editor_close(ml_editor *e);   /* NULL is allowed */
 
 /* Lets the user edit one line behind the prompt. *line is good until the next call, without its line break, and NULL
- * unless a line was read. SIGINT is caught meanwhile, whatever else catches it. */
+ * unless a line was read. SIGINT and SIGTERM are caught meanwhile, whatever else catches them, and the terminal is put
+ * back before either has an effect. */
 ml_editor_event ml_editor_read(ml_editor *e, const char *prompt, const char **line);
 
 /* The history: the last 1,000 lines, none twice in a row. Loading a file that is not there is no fault. */

@@ -52,7 +52,7 @@ static int l_editor(lua_State *L) {
   return 1;
 }
 
-/* read(prompt) -> line; or nil, "end" or "interrupt" */
+/* read(prompt) -> line; or nil, "end", "interrupt" or "stop" */
 static int editor_read(lua_State *L) {
   lua_settop(L, 2);
   editor_box *box = box_of(L);
@@ -62,7 +62,7 @@ static int editor_read(lua_State *L) {
   box->L = NULL;
   lua_pushstring(L, line);   /* nil for NULL */
   if (event == ML_EDITOR_LINE) return 1;
-  lua_pushstring(L, event == ML_EDITOR_END ? "end" : "interrupt");
+  lua_pushstring(L, event == ML_EDITOR_END ? "end" : event == ML_EDITOR_INTERRUPT ? "interrupt" : "stop");
   return 2;
 }
 

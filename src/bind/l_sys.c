@@ -57,6 +57,12 @@ static int l_interrupts(lua_State *L) {
   return 2;
 }
 
+/* raise_signal(number): what that signal does to this process, now */
+static int l_raise_signal(lua_State *L) {
+  raise((int)l_int(L, 1, NULL, 1, 64));
+  return 0;
+}
+
 /* ---- time and terminal ---- */
 
 static int push_seconds(lua_State *L, clockid_t clock) {
@@ -245,7 +251,8 @@ void l_open_sys(lua_State *L) {
     { "list_dir", l_list_dir },     { "check_writable", l_check_writable },
     { "write_file", l_write_file }, { "read_file", l_read_file },   { "interrupts", l_interrupts },
     { "escape", l_escape },         { "where", l_where },           { "hold_signals", l_hold_signals },
-    { "wall_clock", l_wall_clock }, { "terminal_size", l_terminal_size }, { "terminal_ask", l_terminal_ask },
+    { "wall_clock", l_wall_clock }, { "raise_signal", l_raise_signal },
+    { "terminal_size", l_terminal_size }, { "terminal_ask", l_terminal_ask },
     { "same_file", l_same_file },   { NULL, NULL },
   };
   l_add(L, L_CORE, functions);

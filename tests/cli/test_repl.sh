@@ -57,6 +57,9 @@ grep -q 'digits' state/mnistlua/history && ok "history is kept" || not_ok "histo
 session "'$program'" '> $' '\033[A' 'er"' '\r' '^after' '\004'
 check "and comes back" 0 out='^after' -- cat screen
 
+session "sh -c '(sleep 0.7; kill -TERM \$\$) & exec $program'; echo code \$?; stty -a; echo shown" '^shown' ''
+check "SIGTERM ends it and leaves the terminal as it was" 0 out='code 143' out=' icanon' out=' echo ' -- cat screen
+
 tiny 'e.epochs = 20000; e.schedule = sched.OneCycleLR { max_lr = 0.1 }' >long.lua
 session "'$program' long.lua --out paused" 'epoch' '\003' 'uit\?' 'p\r' 'step [0-9]+> ' 'run.step > 0\r' 'true' \
   'run.optimizer.lr = 0.0123\r' 'step [0-9]+> ' 'step(5)\r' 'lr stays' '"lr " .. run.optimizer.lr\r' 'lr 0.0123' \
