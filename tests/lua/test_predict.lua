@@ -97,6 +97,25 @@ function TestPredict:testWhitePaper()
   lu.assertTrue(white > 0.99 and black < 0.95)
 end
 
+-- A picture goes the way that the training pictures went.
+function TestPredict:testDeskewedData()
+  local model = nn.Sequential { nn.Flatten(), nn.Linear(10) }:build { 28, 28 }
+  for _, way in ipairs { "centre", "deskew" } do
+    local plain = ml.data.digits { n = 20, seed = 4 }
+    local data = plain[way](plain)
+    local reader_of_them = assert(classify.new(model, described.of(data)))
+    local want = {}
+    for x in data:batches { batch = 20 } do want = model(x):softmax(-1):totable() end
+    for i = 1, 20 do
+      local p = reader_of_them:probabilities(plain[i].image)
+      for c = 1, 10 do lu.assertAlmostEquals(p[c], want[i][c], 1e-5) end
+    end
+  end
+  local entries = described.entries(ml.data.digits { n = 5 }:deskew())
+  entries["mnistlua.straightened"] = "something else"
+  lu.assertNil(described.read(entries).straightened)
+end
+
 function TestPredict:testNoInk()
   local result, problem = trained_reader():classify(core.full({ 50, 40 }, 200, "u8"))
   lu.assertNil(result)

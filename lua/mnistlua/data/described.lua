@@ -19,7 +19,7 @@ function m.entries(bundle)
     ["mnistlua.normalise"] = ("%.17g %.17g"):format(table.unpack(train.normalise)),
     ["mnistlua.classes"] = tostring(train.classes),
     ["mnistlua.class_names"] = names and json.encode(names) or nil,
-    ["mnistlua.paper"] = mean > 0.5 and "white" or "black",
+    ["mnistlua.paper"] = mean > 0.5 and "white" or "black", ["mnistlua.straightened"] = train.straightened,
   }
 end
 
@@ -33,6 +33,8 @@ local function sizes_of(text)
   return #shape > 0 and #shape <= 3 and shape or nil
 end
 
+local ways = { centre = "centre", deskew = "deskew" }
+
 local function names_of(text, classes)
   local names = text and core.json_decode(text)
   if type(names) ~= "table" or #names ~= classes then return nil end
@@ -42,8 +44,8 @@ local function names_of(text, classes)
   return names
 end
 
---- What m.entries wrote: { shape =, normalise =, classes =, class_names =, paper = }; nil where it is not there, or not
---- what it should be.
+--- What m.entries wrote: { shape =, normalise =, classes =, class_names =, paper =, straightened = }; nil where it is
+--- not there, or not what it should be.
 function m.read(metadata)
   local shape = sizes_of(metadata["mnistlua.sample_shape"] or "")
   local mean, std = (metadata["mnistlua.normalise"] or ""):match "^(%S+) (%S+)$"
@@ -53,6 +55,7 @@ function m.read(metadata)
   return {
     shape = shape, normalise = { mean, std }, classes = classes, paper = metadata["mnistlua.paper"],
     class_names = names_of(metadata["mnistlua.class_names"], classes),
+    straightened = ways[metadata["mnistlua.straightened"]],
   }
 end
 

@@ -35,9 +35,16 @@ function m.new(model, described)
   return setmetatable({ model = model, described = described, classes = output[1] }, Classifier)
 end
 
+-- A picture as the data set's own were changed: centred or deskewed.
+local function straightened(picture, way)
+  local one = core.dataset(picture:reshape(1, side, side), core.zeros(1):to "i32", 1)
+  return (core.straightened(one, way == "deskew"):get(1))
+end
+
 -- The probabilities [classes] of a prepared picture, as a list.
 local function probabilities_of(self, picture)
   local d = self.described
+  if d.straightened then picture = straightened(picture, d.straightened) end
   if d.paper == "white" then picture = (255 - picture:to "f32"):to "u8" end
   local x = (picture:to "f32" / 255 - d.normalise[1]) / d.normalise[2]
   return self.model(x:reshape(1, table.unpack(d.shape))):softmax(-1):reshape(-1):totable()
