@@ -140,6 +140,7 @@ local function begin(run)
   return setmetatable({}, { __close = function()
     active = false
     core.precision(before)
+    if run.pause then run.pause:close() end
     core.hold_signals(false)
     run:release()
   end })
@@ -154,6 +155,10 @@ local function go_on(run, resume, progress)
   end
   run.forced = run.forced or resume.forced or false
   if run.recorder and resume.continues then run.recorder:rewind(run.step) end
+  if run.changes then
+    progress:message(("the run was changed by hand, first at step %d: its config alone does not repeat it"):format(
+      run.changes[1].step))
+  end
   for _, note in ipairs(notes) do progress:message("mnistlua: warning: " .. note) end
 end
 
@@ -181,7 +186,10 @@ function m.train(run, given)
   if given.store and given.store.recorder then given.store.recorder:attach(run) end
   if given.checkpoints then run.checkpoints = checkpoint.new(run, given.checkpoints) end
   run:emit "start"
-  if given.resume then go_on(run, given.resume, given.progress) end
+  if given.resume then
+    go_on(run, given.resume, given.progress)
+    if run.dir then given.store:save_changes(run.changes) end    -- those after the checkpoint are of another course
+  end
   local loop = run.experiment.loop or m.loop
   loop(run)
   run:finish_early()

@@ -33,6 +33,10 @@ function TestRepl:testLocalVariablesStay()
   evaluated("local a, b = 1, 'two'", env)
   evaluated("local function double(n) local hidden = 2 return hidden * n end", env)
   lu.assertEquals((evaluated("double(a) .. b", env)), "2two")
+  lu.assertEquals((evaluated("local c = 4 -- of use", env)), nil)
+  lu.assertEquals((evaluated("c", env)), 4)
+  lu.assertEquals((evaluated("do local d = 5 end return c", env)), 4)
+  lu.assertNil(env.d)
   lu.assertNil(rawget(env, "hidden"))
   lu.assertNil(rawget(env, "n"))
 end
@@ -110,6 +114,13 @@ function TestRepl:testValues()
   lu.assertStrContains(value.text(long), "... 60 more")
 end
 
+function TestRepl:testObjectsWithoutATextShowTheirFields()
+  local meta = { __name = "Point" }
+  lu.assertEquals(value.text(setmetatable({ x = 1 }, meta)), "Point { x = 1 }")
+  local view = setmetatable({}, { __pairs = function() return next, { loss = 0.5 } end })
+  lu.assertEquals(value.text(view), "{ loss = 0.5 }")
+end
+
 function TestRepl:testAToStringThatFails()
   local broken = setmetatable({}, { __tostring = function() error("no text", 0) end })
   lu.assertEquals(value.text(broken), "<table: no text>")
@@ -125,8 +136,10 @@ function TestRepl:testPicturesAreDrawn()
 end
 
 function TestRepl:testErrors()
-  local text = value.problem("oh", "stack traceback:\n\t[C]: in function 'error'\n\tx/repl/chunk.lua:3: in\n\tmore")
-  lu.assertEquals(text, "error: oh\n  [C]: in function 'error'")
+  local own = "\n\tprompt:1: in local 'chunk'\n\tx/repl/chunk.lua:3: in\n\tmore"
+  lu.assertEquals(value.problem("oh", "stack traceback:\n\t[C]: in function 'error'" .. own), "error: oh")
+  lu.assertEquals(value.problem("oh", "stack traceback:\n\ta.lua:3: in function 'f'" .. own),
+    "error: oh\n  a.lua:3: in function 'f'")
   lu.assertEquals(value.problem(value.interrupted, "stack traceback:\n\t[C]: x"), "error: interrupted")
 end
 

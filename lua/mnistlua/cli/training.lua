@@ -142,7 +142,7 @@ end
 local function attend(run, args, store)
   local display = new_progress(args, store.dir)
   if not (args.quiet or args.json or args.progress == "json") then
-    run.pause = require("mnistlua.repl.pause").at_terminal(store.dir) or false
+    run.pause = require("mnistlua.repl.pause").at_terminal(store) or false
   end
   if args.wants_report then require("mnistlua.report").listen(run) end
   return display

@@ -21,11 +21,15 @@ function m.leave(reason)
   error(leaving, 0)
 end
 
---- The variables of a prompt: Lua's, the library's, help, quit, and those of `more`.
-function m.environment(more)
+--- The variables of a prompt: Lua's, the library's, help, quit, and those of `more`; `about`, lines on these, is what
+--- help() ends with.
+function m.environment(more, about)
   local ml = require "mnistlua"
   local env = { ml = ml, nn = ml.nn, optim = ml.optim, sched = ml.sched, show = rawget(ml, "show") }
-  function env.help(x) print(value.text(help.text(x))) end
+  function env.help(...)
+    print(value.text(help.text(...)))
+    if select("#", ...) == 0 and about then print(about) end
+  end
   function env.quit() m.leave "quit" end
   for name, each in pairs(more or {}) do env[name] = each end
   return setmetatable(env, { __index = _G })
@@ -82,19 +86,21 @@ end
 
 -- ---- reading ----
 
--- Reads one line; nil and "end" or "interrupt".
+-- Reads one line; nil and "end", "interrupt" or "stop" (SIGTERM).
 local function read_line(self, continued)
   if self.editor then
-    local line, why = self.editor:read(continued and "..  " or self.prompt)
+    local line, why = self.editor:read(continued and ".. " or self.prompt())
     if not line then io.stdout:write "\n" end
     return line, why
   end
+  local held = core.hold_signals(false)     -- what comes while it waits for input ends the program
   local line = io.read "l"
+  core.hold_signals(held)
   if not line then return nil, "end" end
   return line
 end
 
--- Reads until what was typed is whole. Returns the text; nil and "end" or "interrupt".
+-- Reads until what was typed is whole. Returns the text; nil and "end", "interrupt" or "stop".
 local function read_statement(self)
   local text
   while true do
@@ -111,14 +117,28 @@ end
 
 -- ---- running ----
 
-local function tick()
-  if core.interrupts() > 0 then error(value.interrupted, 0) end
+local SIGINT, SIGTERM = 2, 15
+
+-- Whether this process is asked to end; forgets a Ctrl-C.
+local function asked_to_end()
+  local count, signal = core.interrupts()
+  if count > 0 and signal == SIGINT then core.interrupts(true) end
+  return count > 0 and signal ~= SIGINT
 end
 
--- What an error that is no string says of itself.
+local function tick()
+  local count, signal = core.interrupts()
+  if count == 0 then return end
+  if signal ~= SIGINT then m.leave "stop" end
+  error(value.interrupted, 0)
+end
+
+-- An error that is no string, as far as it can say what it is.
 local function message_of(problem)
+  local meta = debug.getmetatable(problem)
   local ok, text = pcall(tostring, problem)
-  return ok and text or "an error value of type " .. type(problem)
+  if type(problem) == "string" or ok and type(meta) == "table" and meta.__tostring then return ok and text end
+  return "an error value of type " .. type(problem)
 end
 
 local function traced(problem)
@@ -126,73 +146,97 @@ local function traced(problem)
   return { message = message_of(options.located(problem)), trace = debug.traceback(nil, 2) }
 end
 
--- Runs one statement: signals end it and not the program, a second one ends the program.
-local function run_guarded(self, compiled)
-  local held = core.hold_signals(true)
-  core.interrupts(true)
-  local results = table.pack(xpcall(chunk.run, traced, compiled, self.env, tick))
-  core.interrupts(true)
-  core.hold_signals(held)
-  return results
+-- "; did you mean 'x'?" for a variable that is not there.
+local function hint(message, env)
+  local name = message:match "a nil value %(global '([%w_]+)'%)"
+  if not name then return "" end
+  local names = options.sorted_keys(env)
+  table.move(options.sorted_keys(_G), 1, #options.sorted_keys(_G), #names + 1, names)
+  return options.hint(name, names)
 end
 
-local function show_results(self, results)
-  results = table.pack(table.unpack(results, 2, results.n))
-  if results.n > 0 then rawset(self.env, "_", results[1]) end
-  if results.n == 1 and results[1] == nil then return end
-  local ok, text = pcall(value.texts, results)
-  if text then print(ok and text or value.problem(message_of(text))) end
+local function complain(self, message, trace)
+  io.stdout:flush()
+  io.stderr:write(value.problem(message .. hint(message, self.env), trace), "\n")
+end
+
+local function show(self, ...)
+  if select("#", ...) == 0 then return end
+  rawset(self.env, "_", (...))
+  if select("#", ...) == 1 and (...) == nil then return end
+  print(value.texts(table.pack(...)))
+end
+
+-- Runs one statement and shows its values: Ctrl-C ends it and not the program, a second one ends the program.
+local function run_guarded(self, compiled, expression)
+  core.interrupts(true)
+  local use = expression and function(...) return show(self, ...) end
+  local recording = core.recording()
+  local fine, problem = xpcall(chunk.run, traced, compiled, self.env, tick, use)
+  if not fine then core.recording(recording) end          -- an evaluation may have been ended in its middle
+  return fine, problem
 end
 
 --- Runs a piece of text as if it had been typed. Returns whether it was without error.
 function m.evaluate(self, text)
   local compiled, expression = chunk.compile(text, self.env)
   if not compiled then
-    local problem = expression == "incomplete" and "the statement is not whole" or expression
-    print(value.problem(problem))
+    complain(self, expression == "incomplete" and "the statement is not whole" or expression)
     return false
   end
   if self.before then self.before(text) end
-  local results = run_guarded(self, compiled)
-  if results[1] then
-    if expression then show_results(self, results) end
-    return true
-  end
-  local problem = results[2]
+  local fine, problem = run_guarded(self, compiled, expression)
+  if not fine and problem ~= leaving then complain(self, problem.message, problem.trace) end
+  if self.after then self.after(text) end
   if problem == leaving then error(leaving, 0) end
-  print(value.problem(problem.message, problem.trace))
-  return false
+  return fine
 end
 
 -- ---- the loop ----
 
 local function loop(self)
-  while true do
+  while not asked_to_end() do
     local text, why = read_statement(self)
-    if not text and why == "end" then return "end" end
+    if not text and why ~= "interrupt" then return why end
     if text and text:find "%S" then
       if self.editor then self.editor:add(text) end
+      if self.history then save_history(self.editor, self.history) end
       self.fine = m.evaluate(self, text) and self.fine
     end
     io.stdout:flush()
   end
+  return "stop"
 end
 
---- Reads and runs statements until the input ends or quit() is called. given: env (m.environment), prompt ("> "),
---- greeting (a line, shown at a terminal), before (called with each statement before it is run). Returns why it ended,
---- "end", "quit" or what was given to m.leave; and whether every statement was without error.
+local function closing(f) return setmetatable({}, { __close = f }) end
+
+-- Signals are held while it runs: a Ctrl-C that comes when no statement runs has no effect.
+local function run_held(self)
+  local held = core.hold_signals(true)
+  local _ <close> = closing(function()
+    if self.editor then self.editor:close() end
+    core.hold_signals(held)
+  end)
+  local ok, result = pcall(loop, self)
+  if ok then return result end
+  if result == leaving then return leaving.reason end
+  error(result, 0)
+end
+
+--- Reads and runs statements until the input ends or quit() is called. given: env (m.environment), prompt (a function
+--- that returns it; "> "), greeting (lines, shown at a terminal), before and after (called with a statement's text
+--- before it is run and after). Returns why it ended, "end", "quit" or what was given to m.leave; and whether every
+--- statement was without error. SIGTERM ends the program, or if signals were held before, the prompt: "stop".
 function m.run(given)
   local editor, path = open_editor(given.env)
-  local self = { env = given.env, editor = editor, before = given.before, fine = true, prompt = given.prompt or "> " }
+  local self = {
+    env = given.env, editor = editor, history = path, before = given.before, after = given.after, fine = true,
+    prompt = given.prompt or function() return "> " end,
+  }
   if editor and given.greeting then print(given.greeting) end
-  local results = table.pack(pcall(loop, self))
-  if editor then
-    save_history(editor, path)
-    editor:close()
-  end
-  if results[1] then return results[2], self.fine end
-  if results[2] == leaving then return leaving.reason, self.fine end
-  error(results[2], 0)
+  local reason = run_held(self)
+  if reason == "stop" and not core.hold_signals() then core.raise_signal(SIGTERM) end
+  return reason, self.fine
 end
 
 return m

@@ -70,6 +70,21 @@ local function table_text(t, level, seen)
   return ("{\n%s%s\n%s}"):format(inner, table.concat(parts, ",\n" .. inner), outer)
 end
 
+-- The fields of what has no text of its own, as pairs gives them where that is told how.
+local function fields_of(value, meta)
+  local fields = {}
+  local next_of, state, first = next, value, nil
+  if type(meta.__pairs) == "function" then next_of, state, first = meta.__pairs(value) end
+  for key, each in next_of, state, first do fields[key] = each end
+  return fields
+end
+
+-- Objects with fields and without a text of their own.
+local function object_text(value, meta, level, seen)
+  local name = type(meta.__name) == "string" and meta.__name .. " " or ""
+  return name .. table_text(fields_of(value, meta), level, seen)
+end
+
 -- What has a text of its own. A __tostring that fails shows its message.
 local function described(value)
   local ok, text = pcall(tostring, value)
@@ -87,7 +102,11 @@ function show(value, level, seen)
   if kind == "function" then return function_text(value) end
   if kind == "table" and not debug.getmetatable(value) then return table_text(value, level, seen) end
   if options.kind(value) == "tensor" and level > 0 then return (tostring(value):match "^[^\n]*") end
-  return described(value)
+  local meta = debug.getmetatable(value)
+  if kind == "table" and type(meta) == "table" and not meta.__tostring then
+    return object_text(value, meta, level, seen)
+  end
+  return (described(value):gsub("\n", "\n" .. ("  "):rep(level)))
 end
 
 -- ---- what the prompt calls ----
@@ -121,12 +140,23 @@ function m.texts(values)
   if #parts > 0 then return table.concat(parts, "\n") end
 end
 
---- An error as the prompt shows it: the message, then where it came from without the prompt's own part.
-function m.problem(message, trace)
-  local lines = { color.paint_stdout("red", "error: ") .. safe(message) }
-  for line in (message ~= m.interrupted and trace or ""):gmatch "[^\n]+" do
+-- The lines of a traceback above what was typed: the functions that it called, in the order of calls back.
+local function callers(trace)
+  local lines = {}
+  for line in trace:gmatch "[^\n]+" do
     if line:find "repl/chunk%.lua" then break end
-    if not line:find "^stack traceback" then lines[#lines + 1] = color.paint_stdout("dim", safe(line)) end
+    if not line:find "^stack traceback" then lines[#lines + 1] = safe(line) end
+  end
+  if lines[#lines] and lines[#lines]:find "^%s*prompt:" then lines[#lines] = nil end    -- the typed line itself
+  if #lines == 1 and lines[1]:find "^%s*%[C%]" then lines[1] = nil end                  -- error, or what refused
+  return lines
+end
+
+--- An error as the prompt shows it: the message, then through which functions it came, if there were any.
+function m.problem(message, trace)
+  local lines = { color.paint("red", "error: ") .. safe(message) }
+  for _, line in ipairs(message ~= m.interrupted and callers(trace or "") or {}) do
+    lines[#lines + 1] = color.paint("dim", line)
   end
   return table.concat(lines, "\n")
 end

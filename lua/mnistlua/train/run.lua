@@ -22,6 +22,11 @@ local strict = { __index = function(self, key)
   options.fail(("run has no field or method '%s'%s"):format(tostring(key), options.hint(key, self:names())))
 end }
 
+function strict.__tostring(self)
+  return ("run of %s: step %d of %d, epoch %d of %d"):format(self.experiment.name, self.step, self.total_steps,
+    self.epoch, self.epochs)
+end
+
 function Run:names() return options.sorted_keys(self) end
 
 --- Prepares a run of an experiment: builds the model for the data's shape, binds the optimizer, makes the loader.

@@ -4,6 +4,7 @@
 local core = require "mnistlua.core"
 local context = require "mnistlua.context"
 local failure = require "mnistlua.failure"
+local folder = require "mnistlua.store.folder"
 local json = require "mnistlua.json"
 local recorder = require "mnistlua.train.recorder"
 
@@ -99,6 +100,14 @@ function Store:save_weights(model, metadata)
   if not ok then return nil, problem end
   self.saved = true
   return self.weights
+end
+
+--- Writes into run.json what was changed by hand (pause.lua), or that nothing was.
+function Store:save_changes(changes)
+  local known = folder.facts(self.dir)
+  if not known or not (changes or known.changes) then return end
+  known.changes = changes or nil
+  core.write_file(self.dir .. "/run.json", json.encode(known) .. "\n")
 end
 
 --- Completes the run's row and metrics in the database.
