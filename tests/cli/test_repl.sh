@@ -15,6 +15,7 @@ check "a misspelt variable" 1 err="a nil value \(global 'shwo'\); did you mean '
 check "an error that is no text" 1 err='^error: an error value of type table$' -- typed 'error({})' "$program" repl
 check "a misspelt name" 1 err="did you mean 'Linear'" -- typed 'nn.Linaer(3)' "$program" repl
 check "help" 0 out='^nn.Linear$' out='^A fully connected layer' -- typed 'help(nn.Linear)' "$program" repl
+check "help on an operation" 0 out='^t:matmul\(u' out='c\[m, n\] = a\[m, k\] b\[k, n\]' -- typed 'help "matmul"' "$program" repl
 check "a picture is drawn" 0 out='^tensor 28x28 u8$' out='^label [0-9]$' -- typed 'ml.data.digits { n = 3 }[1]' "$program" repl
 check "quit()" 0 -- typed $'quit()\nerror("not reached")' "$program" repl
 check "what is not whole at the end" 1 err='not whole' -- typed 'for i = 1, 2 do' "$program" repl
@@ -24,6 +25,11 @@ check "without a terminal and without a word: as ever" 2 err='no config given' l
 tiny >tiny.lua
 check "after a run, with -i" 0 out='^weights' out='^tiny 16$' -- \
   typed 'print(run.experiment.name, run.step)' sh -c '"$0" tiny.lua -i --quiet | tr "\t" " "' "$program"
+check "the run's folder is free by then" 0 out='^holder nil$' -- \
+  typed 'os.execute("'"$program"' -e \"print(string.format([[holder %s]], require([[mnistlua.core]]).lock_holder([[" .. run.dir .. "/lock]])))\"")' \
+  "$program" tiny.lua -i --quiet
+check "a run: its metrics, and another evaluation" 0 out='^run of tiny: step 16 of 16, epoch 2 of 2$' out='^true$' -- \
+  typed $'run\nrun:evaluate(data.test).acc == run.metrics["test.acc"]' "$program" repl last
 check "of a run" 0 out='^tensor 1x10 f32$' out='^digits: 256 train, 64 test$' -- \
   typed $'model(ml.zeros(1, 28, 28))\ndata' "$program" repl last
 check "of no run" 2 err="there is no run 'nobody'" -- typed 1 "$program" repl nobody

@@ -151,6 +151,7 @@ function TestRepl:testHelp()
     { "Linear", "^nn.Linear\n" }, { "OneCycleLR", "^sched.OneCycleLR\nOne cycle" },
     { "ml.data.mnist", "MNIST from the" },
     { ml.optim.SGD, "^optim.SGD\nStochastic gradient" }, { "xyzzy", "there is nothing called 'xyzzy'" },
+    { "clone", "^tensor:clone\n:clone%(%) %(own storage" }, { ml.zeros, "^ml.zeros\nzeros%(d1" },
     { nil, "Tab completes names" }, { ml.nn.ReLU, "^nn.ReLU\nActivation layers" },
   } do
     lu.assertStrContains(help.text(case[1]), case[2], true)

@@ -4,6 +4,7 @@ local arguments = require "mnistlua.cli.arguments"
 local context = require "mnistlua.context"
 local core = require "mnistlua.core"
 local outcome = require "mnistlua.cli.outcome"
+local progress = require "mnistlua.train.progress"
 local repl = require "mnistlua.repl"
 local sources = require "mnistlua.cli.source"
 
@@ -14,15 +15,28 @@ function m.options(parser)
   arguments.add(parser, "threads", "precision", "data_dir", "out")
 end
 
+-- The run as it ended, as far as its weights and metrics: what was averaged over steps is in the weights already.
+local function run_of(source, experiment)
+  local run = require("mnistlua.trainer").prepare(experiment, { seed = source.seed or 0 })
+  local record = source.record or {}
+  run:attach(progress.new {})
+  run.dir, run.average = source.dir or false, false
+  run.step, run.epoch = source.steps or 0, math.tointeger(record.epoch) or 0
+  run.progress = run.step / run.total_steps
+  for name, result in pairs(record.results or {}) do run.board.values[name] = result end
+  return run
+end
+
 -- What is at hand of a run.
 local function variables_of(args)
   local source = sources.open(args.out, args.model)
   local experiment = sources.experiment(source, args)
+  local run = run_of(source, experiment)
   local model = sources.model(source, experiment)
   return {
-    experiment = experiment, model = model:eval(), data = experiment.data, loss = experiment.loss,
+    run = run, experiment = experiment, model = model:eval(), data = experiment.data, loss = experiment.loss,
     config = source.config_text, params = context.params and context.params.values or {},
-  }, ("model, data, loss, experiment, params and config are those of %s"):format(core.escape(source.path))
+  }, ("run, model, data, loss, experiment, params and config are those of %s"):format(core.escape(source.path))
 end
 
 --- Opens the prompt with more variables, a table by name. Returns the exit code: of input that is no terminal's, 1 if a

@@ -159,16 +159,16 @@ local function leave(run, result, unsaved, args, store)
   if unsaved or not saved then error(failure.new("runtime", unsaved or why), 0) end
 end
 
--- The prompt of -i.
+-- The prompt of -i, after the run's folder is free.
 local function open_prompt(run, result)
   require("mnistlua.cli.repl").open({
     run = run, model = run.model:eval(), data = run.data, loss = run.loss, optimizer = run.optimizer, result = result,
-  }, "run, model, data, loss, optimizer and result are those of the run that ended")
+    experiment = run.experiment, config = context.config_text, params = context.params and context.params.values or {},
+  }, "run, model, data, loss, optimizer, result, experiment, params and config are those of the run that ended")
 end
 
---- Trains a prepared run and reports. Returns the exit code.
-function m.train(run, args, source)
-  if source then check_fit(run, source) end
+-- Trains in the run's folder. Returns the exit code and the result.
+local function train(run, args, source)
   local store <close> = open_store(run, args, source)
   store.resume = resume_command(store, args)
   if source and source.forced and source.continues then mark_change(store, source) end
@@ -180,7 +180,13 @@ function m.train(run, args, source)
     checkpoints = checkpoints_of(run, args, store, source, display), resume = source,
   })
   leave(run, result, unsaved, args, store)
-  local code = exit_code(run, result, args)
+  return exit_code(run, result, args), result
+end
+
+--- Trains a prepared run and reports. Returns the exit code.
+function m.train(run, args, source)
+  if source then check_fit(run, source) end
+  local code, result = train(run, args, source)
   if args.i then open_prompt(run, result) end
   return code
 end

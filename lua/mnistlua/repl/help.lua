@@ -94,15 +94,35 @@ end
 
 -- ---- names ----
 
--- The sentence of src/bind/README.md that begins with the call of a core function, or has it in it.
-local function of_core(name)
+-- How a function of the core is called, and the remark on that, from src/bind/README.md: the piece of code that begins
+-- with its name, up to the next one.
+local function call_of(name)
   local lines = core.root and lines_of(core.root .. "/src/bind/README.md")
-  if not lines then return nil end
-  local text = table.concat(lines, " ")
-  for _, pattern in ipairs { "`%a*[:.]?" .. name .. "%b()", "`[:.]" .. name .. "`" } do
-    local from, to = text:find(pattern)
-    if from then return (text:sub(from, text:find("%. ", to) or to + 200):gsub("`", "")) end
+  local text = lines and table.concat(lines, " ")
+  for _, pattern in ipairs { "`%%a*[:.]?%s%%b()[^`]*`", "`[^`]*%%f[%%w_]%s%%b()[^`]*`", "`[^`]*:%s%%f[^%%w_][^`]*`" } do
+    local from, to = (text or ""):find(pattern:format(name))
+    if from then
+      local call, remark = text:sub(from, to):gsub("`", ""), text:match("^[^`]*", to + 1)
+      remark = remark:match "^%s*%b()" or remark:match "^: [^.]*%." or remark:match "^ %->[^.]*" or ""
+      return call .. remark
+    end
   end
+end
+
+-- What an operation's own source opens with: its formula and shapes.
+local function contract_of(name)
+  local lines = core.root and lines_of(("%s/src/ops/%s.c"):format(core.root, name))
+  local parts = {}
+  for i, line in ipairs(lines or {}) do
+    if i == 1 and not line:find "^/%*" then return nil end
+    parts[i] = line:gsub("^/%*%s*", ""):gsub("^ %*%s?", ""):gsub("%s*%*/%s*$", "")
+    if line:find "%*/" then return table.concat(parts, "\n") end
+  end
+end
+
+local function of_core(name)
+  local call, contract = call_of(name), contract_of(name)
+  return call and contract and call .. "\n" .. contract or call or contract
 end
 
 local function name_of(value, places)
