@@ -39,9 +39,23 @@ function m.search_beside(path)
   package.path = folder .. "/?.lua;" .. package.path
 end
 
---- Takes a table of overrides, as context.overrides has them, for the parameters that have none yet.
+local defaulted = {}    -- the names of those that m.default_overrides took
+
+-- Forgets those of another config, where a process runs several.
+local function forget_defaults()
+  local order = {}
+  for _, key in ipairs(context.override_order) do
+    if defaulted[key] then context.overrides[key] = nil else order[#order + 1] = key end
+  end
+  context.override_order, defaulted = order, {}
+end
+
+--- Takes a table of overrides, as context.overrides has them, for the parameters that have none yet; those of an
+--- earlier call are forgotten.
 function m.default_overrides(overrides)
+  forget_defaults()
   for _, key in ipairs(options.sorted_keys(overrides)) do
+    defaulted[key] = not context.overrides[key]
     if not context.overrides[key] then
       context.overrides[key] = overrides[key]
       context.override_order[#context.override_order + 1] = key
