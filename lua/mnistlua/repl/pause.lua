@@ -29,6 +29,8 @@ local function ask(run)
   local question = ("step %s: (c)ontinue, (s)ave and continue, (p)rompt, (q)uit? "):format(progress.thousands(run.step))
   while editor do
     if core.interrupts() > 0 then return select(2, core.interrupts()) == SIGINT and "now" or "stop" end
+    io.stdout:write "\r"                  -- over the ^C that the terminal has shown
+    io.stdout:flush()
     local answer, why = editor:read(question)
     if not answer then
       io.stdout:write "\n"
