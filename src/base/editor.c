@@ -107,7 +107,7 @@ static int on_read(EditLine *el, wchar_t *character) {
 
 static char *prompt_of(EditLine *el) { return (char *)editor_of(el)->prompt; }
 
-static unsigned char on_tab(EditLine *el, int key) {
+static unsigned char on_tab(EditLine *el, wint_t key) {
   (void)key;
   ml_editor *e = editor_of(el);
   const LineInfo *info = el_line(el);
@@ -146,7 +146,7 @@ static bool set_up(ml_editor *e) {
   el_set(e->el, EL_HIST, history, e->history);
   el_set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
   if (e->complete) {
-    el_set(e->el, EL_ADDFN, "complete", "complete the word", on_tab);
+    el_wset(e->el, EL_ADDFN, L"complete", L"complete the word", on_tab);   /* el_set would leak copies of the texts */
     el_set(e->el, EL_BIND, "^I", "complete", NULL);
   }
   el_source(e->el, NULL);    /* the user's ~/.editrc, if there is one */
