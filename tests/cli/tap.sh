@@ -4,6 +4,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+export SHELL=$BASH # what script(1) runs its command with: dash would die of a Ctrl-C before it told the exit code
 count=0
 
 ok() { count=$((count + 1)); echo "ok $count - $1"; }
