@@ -215,6 +215,8 @@ static void multiply_tile(void *ctx, uint32_t tile) {
 
 /* ---- stages ---- */
 
+/* A tile reads all of its rows and columns. Where more tiles are wanted the longer side of the result is cut, because
+ * the shorter operand, read by every tile, then stays in a cache. */
 static void plan_tiles(gemm *g) {
   const int64_t max_down = ml_min64(g->a_panels, ml_ceil_div(g->rows, 2 * g->micro->mr));
   g->tiles_down = ml_ceil_div(g->rows, TILE_ROWS);
@@ -222,10 +224,11 @@ static void plan_tiles(gemm *g) {
   for (;;) {
     const int64_t tiles = g->tiles_down * g->tiles_across;
     if (tiles >= TILES_WANTED || g->rows * g->cols * g->depth / tiles < 2 * TILE_MIN_WORK) break;
-    if (g->tiles_across < g->b_panels) {
-      g->tiles_across = ml_min64(2 * g->tiles_across, g->b_panels);
-    } else if (g->tiles_down < max_down) {
+    const bool may_across = g->tiles_across < g->b_panels, may_down = g->tiles_down < max_down;
+    if (may_down && (!may_across || g->rows > g->cols)) {
       g->tiles_down = ml_min64(2 * g->tiles_down, max_down);
+    } else if (may_across) {
+      g->tiles_across = ml_min64(2 * g->tiles_across, g->b_panels);
     } else {
       break;
     }
