@@ -6,6 +6,7 @@ local averaging = require "mnistlua.train.averaging"
 local checkpoint = require "mnistlua.train.checkpoint"
 local core = require "mnistlua.core"
 local described = require "mnistlua.data.described"
+local diagnose = require "mnistlua.train.diagnose"
 local context = require "mnistlua.context"
 local failure = require "mnistlua.failure"
 local json = require "mnistlua.json"
@@ -74,13 +75,6 @@ local function metadata(run)
   return entries
 end
 
-local function is_finite(model)
-  for _, p in ipairs(model:parameters()) do
-    if not p:isfinite() then return false end
-  end
-  return true
-end
-
 -- Weights reach the disk after an epoch (at most every ten seconds) and at the end, and never when they hold NaN. What
 -- goes wrong in between is said once and tried again; at the end it is returned.
 local function saver(store, progress)
@@ -88,7 +82,7 @@ local function saver(store, progress)
   local function save(run)
     if store.recorder then store.recorder:flush() end      -- no step that is saved may lack its metrics
     local _ <close> = averaging.enter_to_save(run)
-    if not is_finite(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
+    if diagnose.bad_parameter(run.model) then return nil, "the weights hold NaN or infinity and were not saved" end
     local path, problem = store:save_weights(run.model, metadata(run))
     if not path then return nil, problem end
     last = core.clock()

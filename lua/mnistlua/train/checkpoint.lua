@@ -5,6 +5,7 @@
 -- Kept are the last `keep`, the best, and the one that the run was resumed from; older ones go once a newer one is
 -- safe on the disk. So there are always two that can be read, once there were two.
 local core = require "mnistlua.core"
+local diagnose = require "mnistlua.train.diagnose"
 local file = require "mnistlua.train.checkpoint_file"
 local options = require "mnistlua.options"
 local state = require "mnistlua.train.state"
@@ -105,18 +106,11 @@ function Checkpoints:wait()
   return true
 end
 
-local function is_finite(model)
-  for _, p in ipairs(model:parameters()) do
-    if not p:isfinite() then return false end
-  end
-  return true
-end
-
 -- Weights that hold NaN never take the place of good ones; the run tells of them.
 local function save(self, run, at)
   self:wait()
   self.last, self.asked = core.clock(), false
-  if not is_finite(run.model) then return end
+  if diagnose.bad_parameter(run.model) then return end
   local path = self.dir .. "/" .. file.name(run.step)
   local recorder = rawget(run, "recorder")
   if recorder then recorder:flush() end             -- no step of it may lack its metrics

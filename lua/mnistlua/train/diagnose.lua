@@ -5,7 +5,8 @@ local options = require "mnistlua.options"
 
 local m = {}
 
-local function bad_parameter(model)
+--- The name of the first parameter that holds NaN or infinity, or nil.
+function m.bad_parameter(model)
   for _, entry in ipairs(model:named_parameters()) do
     local name, parameter = entry[1], entry[2]
     if not parameter:isfinite() then return name end
@@ -42,7 +43,7 @@ function m.diverged(run, value)
   local place
   local x = run.batch_x
   local layer = x and x:isfinite() and bad_layer(run.model, x)
-  local parameter = bad_parameter(run.model)
+  local parameter = m.bad_parameter(run.model)
   if x and not x:isfinite() then
     place = "the batch itself holds NaN or infinity"
   elseif parameter then
