@@ -149,12 +149,17 @@ local function result_options(plan)
   return words
 end
 
--- The words of trial's command line: what repeats it, and what only a sweep wants.
-local function words_of(plan, point, folder, threads)
+-- The words of a trial's command line: what repeats it or, where there is a run of it that can go on, takes that up;
+-- and what only a sweep wants.
+local function words_of(plan, point, run, folder, threads)
   local words = { plan.config }
-  table.move(settings_of(plan, point), 1, #point, 2, words)
-  local rest = result_options(plan)
-  table.move(rest, 1, #rest, #words + 1, words)
+  if run and core.exists(("%s/%s/checkpoints"):format(folder.dir, run)) then
+    words = { "--resume", run, plan.data_dir and "--data-dir", plan.data_dir }
+  else
+    table.move(settings_of(plan, point), 1, #point, 2, words)
+    local rest = result_options(plan)
+    table.move(rest, 1, #rest, #words + 1, words)
+  end
   local own = { "--threads", ("%d"):format(threads), "--out", folder.dir, "--json", "--quiet", "--progress", "json",
     "--no-report" }
   return table.move(own, 1, #own, #words + 1, words)
@@ -201,7 +206,7 @@ local function new_runner(args, folder, records)
   local runner = require("mnistlua.sweep.runner").new {
     points = points, records = records, jobs = jobs, threads = threads, rule = plan.prune, label = label,
     metric = plan.metric and metric.parse(plan.metric), deadline = args.max_time and core.clock() + args.max_time,
-    command = function(number) return words_of(plan, points[number], folder, threads) end,
+    command = function(number, run) return words_of(plan, points[number], run, folder, threads) end,
     save = function(record)
       record.params = {}
       for i, d in ipairs(plan.space) do record.params[d.name] = points[record.trial][i] end

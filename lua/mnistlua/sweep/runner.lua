@@ -13,16 +13,18 @@ Runner.__index = Runner
 local wait = 0.2             -- seconds between two looks at signals and the clock
 local patience = 30          -- seconds that a trial has to end after it was asked to
 
---- given: points (list of lists of texts), records (of finished trials by number, which are not done again unless they
---- failed; those that diverged would do so again), command
---- (function(number) -> words), jobs, rule ("median", "asha" or nil), metric (or nil: what there is), deadline (on
---- core.clock, or nil), save (function(record) -> ok, problem), display.
+--- given: points (list of lists of texts), records (of trials by number: those that failed are done again, those that
+--- diverged would do so again, those that were stopped go on), command (function(number, run) -> words, run being the
+--- name of the folder of a trial that goes on), jobs, rule ("median", "asha" or nil), metric (or nil: what there is),
+--- deadline (on core.clock, or nil), save (function(record) -> ok, problem), display.
 function m.new(given)
   local self = setmetatable(given, Runner)
-  self.running, self.pending, self.stopping, self.started = {}, {}, false, core.clock()
+  self.running, self.pending, self.begun, self.stopping, self.started = {}, {}, {}, false, core.clock()
   for number = 1, #self.points do
     local record = self.records[number]
-    if not record or record.status == "failed" then
+    local status = record and record.status
+    if not record or status == "failed" or status == "stopped" then
+      if status == "stopped" then self.begun[number] = record end
       self.records[number], self.pending[#self.pending + 1] = nil, number
     end
   end
@@ -129,19 +131,23 @@ end
 
 -- ---- the course of things ----
 
+local function write_down(self, record)
+  local ok, problem = self.save(record)
+  if ok or self.warned then return end
+  self.warned = true
+  self.display:message("mnistlua: warning: " .. core.escape(problem))
+end
+
 local function keep(self, record)
   self.records[record.trial] = record
-  local ok, problem = self.save(record)
   self.display:finished(self, record)
-  if not ok and not self.warned then
-    self.warned = true
-    self.display:message("mnistlua: warning: " .. core.escape(problem))
-  end
+  write_down(self, record)
 end
 
 local function start_next(self)
   local number = table.remove(self.pending, 1)
-  local trial, problem = trials.start(number, self.command(number))
+  local before = self.begun[number]
+  local trial, problem = trials.start(number, self.command(number, before and before.run), before)
   if trial then
     self.running[#self.running + 1] = trial
   else
@@ -150,7 +156,8 @@ local function start_next(self)
   end
 end
 
--- What became of a trial is a record, unless it ended because the sweep does: then it is to be done again.
+-- What became of a trial is a record. One that ended because the sweep does is to go on another time, or to be done
+-- again; one that was stopped by somebody else has failed.
 local function look_after(self, i)
   local trial = self.running[i]
   if trial:read() then consider(self, trial) end
@@ -158,6 +165,8 @@ local function look_after(self, i)
   local record = trial:finished()
   if not record then return end
   table.remove(self.running, i)
+  if self.stopping and record.status == "stopped" and record.run then return write_down(self, record) end
+  if record.status == "stopped" then record.status = "failed" end
   if self.stopping and record.status == "failed" then return end
   keep(self, record)
 end

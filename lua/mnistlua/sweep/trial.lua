@@ -12,15 +12,17 @@ local most_output = 1 << 20   -- bytes of standard output that are kept: the res
 local most_line = 1 << 16
 local most_reads = 64         -- of up to 64 KB at a time
 
---- Starts trial number `number`: words are the arguments of the program. Returns nil and a message if the system
---- refuses.
-function m.start(number, words)
+--- Starts trial number `number`: words are the arguments of the program; before: the record of when it was stopped, if
+--- it goes on. Returns nil and a message if the system refuses.
+function m.start(number, words, before)
   local command = table.move(words, 1, #words, 2, { "mnistlua" })
   local process, problem = core.spawn("/proc/self/exe", command)
   if not process then return nil, problem end
+  local reports = before and before.reports or {}
   return setmetatable({
-    number = number, process = process, started = core.clock(), out = "", err = "", error = nil, reports = {},
-    now = nil, pruned = false, considered = 0,
+    number = number, process = process, started = core.clock(), before = before and before.seconds or 0, out = "",
+    err = "", error = nil, reports = reports, now = nil, pruned = false,
+    considered = #reports > 0 and reports[#reports].epoch or 0,
   }, Trial)
 end
 
@@ -44,6 +46,8 @@ local function take_line(self, line)
   end
   self.now = event
   if event.event ~= "epoch" or math.type(event.epoch) ~= "integer" or self.pruned then return false end
+  local last = self.reports[#self.reports]
+  if last and last.epoch >= event.epoch then self.reports[#self.reports] = nil end   -- of its part before a stop
   self.reports[#self.reports + 1] = { epoch = event.epoch, metrics = metrics_in(event) }
   return true
 end
@@ -70,8 +74,8 @@ function Trial:read()
   return reported
 end
 
---- Seconds since it was started.
-function Trial:seconds() return core.clock() - self.started end
+--- Seconds that it has run.
+function Trial:seconds() return self.before + core.clock() - self.started end
 
 --- Asks it to finish its step, save and end.
 function Trial:stop() self.process:stop() end
@@ -90,10 +94,12 @@ end
 
 local missed, diverged = 3, 4     -- exit codes: an `expect` of the config, a loss that is no number
 
+local stopped = { [130] = true, [143] = true }    -- it saved its state and ended, as it was asked to
+
 local function status_of(self, code, result)
   if result and (code == 0 or code == missed) then return "done" end
   if self.pruned then return "pruned" end
-  return code == diverged and "diverged" or "failed"
+  return code == diverged and "diverged" or stopped[code] and "stopped" or "failed"
 end
 
 local function error_of(self, code)
@@ -102,8 +108,8 @@ local function error_of(self, code)
   return ("ended with exit code %d without a result"):format(code)
 end
 
---- nil while it runs; then, once, the record of the trial (without its point): status, metrics, reports, seconds, run
---- (the name of its folder), error.
+--- nil while it runs; then, once, the record of the trial (without its point): status ("done", "pruned", "diverged",
+--- "failed", or "stopped" by a signal), metrics, reports, seconds, run (the name of its folder), error.
 function Trial:finished()
   local code = self.process:ended()
   if not code then return nil end
@@ -117,7 +123,7 @@ function Trial:finished()
     trial = self.number, status = status, seconds = self:seconds(), reports = self.reports, code = code,
     metrics = status == "done" and metrics_in(result) or last and last.metrics or {},
     epochs = status == "done" and result.epochs or last and last.epoch or 0, run = path and path:match "[^/]+$",
-    error = (status == "failed" or status == "diverged") and error_of(self, code) or nil,
+    error = (status == "failed" or status == "diverged" or status == "stopped") and error_of(self, code) or nil,
   }
 end
 
