@@ -1,7 +1,10 @@
--- Three networks like that of cnn.lua side by side, a committee: each learns from its own third of every batch, and
--- their mean probability decides. A module of one's own.
+-- Three networks like that of cnn.lua side by side, a committee: each learns by itself, and their mean probability
+-- decides. A module and a loss of one's own.
 --
--- Try:  mnistlua configs/cnn_best.lua members=5 epochs=30
+-- Test accuracy of the final weights: 99.64%, the mean of seeds 1 to 5 (deviation 0.02), f32. One network with six
+-- passes (cnn.lua) reaches 99.63%: members that see the same batches make much the same mistakes.
+--
+-- Try:  mnistlua configs/cnn_best.lua members=5
 local ml = require "mnistlua"
 local nn, optim, sched = ml.nn, ml.optim, ml.sched
 
@@ -10,8 +13,8 @@ local p = ml.params {
   widths    = { { 32, 64, 128 }, "channels of the blocks" },
   lr        = { 1e-2, "peak learning rate", min = 0 },
   smoothing = { 0.05, "label smoothing", min = 0, max = 1 },
-  epochs    = { 18, "passes over the training set, of which each member sees its share", min = 1 },
-  batch     = { 256, "images per step and member", min = 2 },
+  epochs    = { 5, "passes over the training set", min = 1 },
+  batch     = { 256, "images per step", min = 1 },
   val       = { 0, "training images held out for validation", min = 0 },
 }
 
@@ -24,6 +27,7 @@ local function network()
   return model:add(nn.Flatten()):add(nn.Linear(10))
 end
 
+-- Returns the logarithm of the members' mean probability; what each said stays in `outputs`, for the loss.
 local Committee = nn.Module "Committee"
 
 function Committee:init(count)
@@ -31,16 +35,24 @@ function Committee:init(count)
   for _ = 1, count do self.members:add(network()) end
 end
 
--- Training: what each member makes of its own part of the batch; otherwise the logarithm of their mean probability.
--- Members that saw the same pictures in the same order would make much the same mistakes.
 function Committee:forward(x)
-  local count, n, outputs, mean = #self.members, x:size(1), {}, 0
-  if self.training and n >= 2 * count then
-    for i = 1, count do outputs[i] = self.members[i](x:rows((i - 1) * n // count + 1, i * n // count)) end
-    return ml.concat(outputs, 1)
+  local outputs, sum = {}, nil
+  for i = 1, #self.members do
+    outputs[i] = self.members[i](x)
+    local probabilities = outputs[i]:softmax(-1)
+    sum = sum and sum + probabilities or probabilities
   end
-  for i = 1, count do mean = mean + self.members[i](x):softmax(-1) / count end
-  return mean:log()
+  self.outputs = outputs
+  return (sum / #outputs):log()
+end
+
+local model = Committee(p.members)
+local criterion = nn.CrossEntropyLoss { label_smoothing = p.smoothing }
+
+local function loss(_, y)
+  local sum = 0
+  for _, output in ipairs(model.outputs) do sum = sum + criterion(output, y) end
+  return sum / #model.outputs
 end
 
 return ml.experiment {
@@ -50,12 +62,12 @@ return ml.experiment {
     rotate = 10, scale = 0.1, shift = 2,
     strength = function(_, progress) return progress < 0.85 and 1 or 0.3 end,
   },
-  model     = Committee(p.members),
-  loss      = nn.CrossEntropyLoss { label_smoothing = p.smoothing },
+  model     = model,
+  loss      = loss,
   optimizer = optim.AdamW { lr = p.lr, betas = { 0.9, 0.99 }, weight_decay = 5e-4 },
   schedule  = sched.OneCycleLR { max_lr = p.lr },
   average   = optim.EMA { decay = 0.999 },
   epochs    = p.epochs,
-  batch     = p.batch * p.members,
-  eval_every = 6,
+  batch     = p.batch,
+  eval_every = 5,
 }
