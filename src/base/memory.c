@@ -33,7 +33,7 @@ enum {
 
 #define CACHE_FLOOR ((uint64_t)64 << 20)
 #define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_PAGES_MAX (16 * HUGE_PAGE)
+#define HUGE_PAGES_MAX (2 * HUGE_PAGE)
 
 typedef struct block_header {
   struct block_header *next; /* while cached */
