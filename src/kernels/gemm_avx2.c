@@ -9,8 +9,10 @@ enum { MR = 6, NR = 16, STEP = 2 };
 
 /* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three
  * (+0, +row, +2 row are addressing modes), so that pointers and sums fit the registers. */
-static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
-                                                       const float *b, int64_t k, int mr, const ml_finish *f) {
+static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile(
+    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t k, int mr,
+    const ml_finish *f) {
+  ml_micro_touch(c, ldc, a, row, step, mr, b, k, NR, f);
   const float *rows[MR / 3];
   __m256 s[MR][2];
 #pragma GCC unroll 2
@@ -58,8 +60,8 @@ static inline __attribute__((always_inline)) void tile(float *c, int64_t ldc, co
   }
 }
 
-static void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
-                       const ml_finish *f) {
+static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k,
+                                                 int64_t rows, const ml_finish *f) {
   if (rows > 4) {
     tile(c, ldc, a, 1, MR, b, k, 6, f);
   } else if (rows > 2) {
@@ -69,8 +71,8 @@ static void run_packed(float *c, int64_t ldc, const float *a, const float *b, in
   }
 }
 
-static void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
-                     const ml_finish *f) {
+static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
+                                               int64_t k, int64_t rows, const ml_finish *f) {
   if (rows > 4) {
     tile(c, ldc, a, lda, 1, b, k, 6, f);
   } else if (rows > 2) {

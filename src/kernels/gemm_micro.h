@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/integer.h"
+#include "base/region.h"
 
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
@@ -52,6 +53,20 @@ extern const ml_micro ml_micro_portable;
 #ifdef __x86_64__
 extern const ml_micro ml_micro_avx2, ml_micro_avx512;
 #endif
+
+/* The ranges that a register kernel is about to touch: mr rows of A, a[p, i] at a[i * row + p * step], a panel of B,
+ * and mr rows of c. */
+static inline void ml_micro_touch(const float *c, int64_t ldc, const float *a, int64_t row, int64_t step, int mr,
+                                  const float *b, int64_t k, int nr, const ml_finish *f) {
+  const size_t one = sizeof(float);
+  if (k > 0) ml_touch(b, (size_t)(k * nr) * one);
+  if (k > 0 && step > 1) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
+  for (int i = 0; i < mr; i++) {
+    if (step == 1) ml_touch(a + i * row, (size_t)k * one);
+    ml_touch(c + i * ldc, (size_t)nr * one);
+  }
+  if (f->bias) ml_touch(f->bias, (size_t)nr * one);
+}
 
 /* Panels of `width` columns, k rows each, one after the other: panel i's element (p, w) is that of x at column
  * j = i * width + w, x[j * stride_w + p * stride_p], for j < count, and 0 in the rest of the last panel. width is

@@ -65,4 +65,28 @@ function m.torment(f, ...)
   end
 end
 
+--- Everything that a stream of a child process has: "out" or "err".
+function m.read_all(process, stream)
+  local parts = {}
+  while true do
+    local text = process:read(stream)
+    if not text then return table.concat(parts) end
+    parts[#parts + 1] = text
+    if text == "" then assert(core.wait_processes({ process }, 10)) end
+  end
+end
+
+--- The exit code of a child process, once it has ended.
+function m.exit_code(process)
+  while not process:ended() do core.wait_processes({ process }, 0.01) end
+  return process:ended()
+end
+
+--- Runs a script in a process of its own: its exit code, and what it wrote to stdout and to stderr.
+function m.run_program(script)
+  local process <close> = assert(core.spawn("/proc/self/exe", { "mnistlua", script }))
+  local out, err = m.read_all(process, "out"), m.read_all(process, "err")
+  return m.exit_code(process), out, err
+end
+
 return m

@@ -1,26 +1,13 @@
 -- Child processes from Lua: words, streams, exit codes, ends; misuse, and what cannot be started.
 local lu = require "luaunit"
+local aid = require "core_aid"
 local core = require "mnistlua.core"
+
+local read_all, code_of = aid.read_all, aid.exit_code
 
 TestCoreProcess = {}
 
 local function shell(script, ...) return assert(core.spawn("/bin/sh", { "sh", "-c", script, "name", ... })) end
-
--- Everything that a stream has.
-local function read_all(p, stream)
-  local parts = {}
-  while true do
-    local text = p:read(stream)
-    if not text then return table.concat(parts) end
-    parts[#parts + 1] = text
-    if text == "" then assert(core.wait_processes({ p }, 10)) end
-  end
-end
-
-local function code_of(p)
-  while not p:ended() do core.wait_processes({ p }, 0.01) end
-  return p:ended()
-end
 
 function TestCoreProcess:testStreamsAndCodes()
   local p <close> = shell([[printf '<%s>' "$@"; echo oh >&2; exit 3]], "a b", "", "$HOME;'\"")
