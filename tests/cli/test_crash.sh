@@ -63,7 +63,7 @@ whole=$(final whole) whole_weights=$(weights whole)
 # ---- kill -9 at random moments ----
 
 done_kills=0 rounds=0 spread=$((long ? 400 : 250))
-while [ "$done_kills" -lt "$kills" ]; do
+while [ "$done_kills" -lt "$kills" ] && [ "$rounds" -lt $((10 * kills)) ]; do
   rounds=$((rounds + 1))
   dir=killed$rounds
   mkdir "$dir"
@@ -72,11 +72,13 @@ while [ "$done_kills" -lt "$kills" ]; do
     sleep "0.$(printf %03d $((RANDOM % spread + 20)))"
     kill -9 $! 2>/dev/null
     wait $! 2>/dev/null
-    [ $? = 137 ] && done_kills=$((done_kills + 1))
+    [ $? = 137 ] || break # it ended by itself
+    done_kills=$((done_kills + 1))
   done
   same "killed at random moments, up to kill $done_kills" "$dir"
   rm -rf "$dir"
 done
+[ "$done_kills" -ge "$kills" ] || not_ok "killed $kills times" "$done_kills times in $rounds runs"
 
 # ---- at system calls ----
 

@@ -100,7 +100,7 @@ check "confusion in colours" 0 out="$esc\[48;5;[0-9]+;38;5;255m +[0-9]+$esc\[0m"
 # A run that another process trains is followed to its end.
 tiny 'e.epochs = 3 e.on = { epoch_end = function() os.execute "sleep 0.3" end }' >slow.lua
 "$program" slow.lua --quiet >/dev/null &
-until compgen -G "runs/*/run.json" | grep -vq "$run"; do sleep 0.05; done
+until compgen -G "runs/*/run.json" | grep -vqF "/$run/"; do sleep 0.05; done
 check "followed while it trains" 0 out='^epoch 3  train.loss' out='tiny.*: done$' out='^epoch 3/3, ' -- "${show[@]}" last --follow
 wait
 
