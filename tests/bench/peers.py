@@ -2,10 +2,11 @@
 library is numpy, torch or sklearn. "peers.py installed" prints those that there are.
 
 Started by lua/mnistlua/bench/peers.lua, which also sets the environment that the library reads (threads, BLAS). It says
-"ready VERSION" (or "failed REASON"), then reads requests from standard input, one a line: a workload, its arguments and
-seconds, tabs between them. Each is answered by one line: how many images, or runs, it did a second; "none" for what the
-library does not do; "failed REASON". The work is that of mnistlua: the network 784-512-128-64-10, SGD without momentum,
-data in memory as f32, batches in a random order. It ends with its input, writes no file and prints nothing else."""
+"ready VERSION", with ", reference BLAS" after it where matrix products come from that, or "failed REASON"; then it reads
+requests from standard input, one a line: a workload, its arguments and seconds, tabs between them. Each is answered by
+one line: how many images, or runs, it did a second; "none" for what the library does not do; "failed REASON". The work
+is that of mnistlua: the network 784-512-128-64-10, SGD without momentum, data in memory as f32, batches in a random
+order. It ends with its input, writes no file and prints nothing else."""
 import gzip
 import importlib.util
 import signal
@@ -292,6 +293,17 @@ def failure(problem):
     return "failed " + " ".join(str(problem).split())[:200]
 
 
+def slow_blas():
+    """Whether the BLAS that is loaded is Netlib's, which no one tunes: Debian's libblas3 where it is alone."""
+    try:
+        with open("/proc/self/maps") as maps:
+            loaded = {line.split()[-1] for line in maps if "blas" in line or "libmkl" in line}
+    except OSError:
+        return False
+    return any("/libblas.so" in path for path in loaded) and not any(
+        fast in path for path in loaded for fast in ("openblas", "libmkl", "blis", "atlas"))
+
+
 def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for mnistlua, which then closes the pipe
     if sys.argv[1] == "installed":
@@ -302,7 +314,7 @@ def main():
     except Exception as problem:
         print(failure(problem), flush=True)
         return
-    print("ready", library.version, flush=True)
+    print("ready", library.version + (", reference BLAS" if slow_blas() else ""), flush=True)
     steps = {}
     for line in sys.stdin:
         try:

@@ -113,13 +113,18 @@ local function say_once(notes, text)
   notes[#notes + 1] = text
 end
 
+local slow_blas = " has only the reference BLAS here, which is many times slower than OpenBLAS (Debian: "
+  .. "libopenblas0): beside it the ratios are too high"
+
 -- Keeps the processes that come up, and the library if any does.
 local function greet(library, notes)
   local ready = {}
   for _, process in ipairs(library.processes) do
     local line, problem = process:read()
-    library.version = line and line:match "^ready (.*)" or library.version
-    if line and line:find "^ready" then
+    local version = line and line:match "^ready ([^,]*)"
+    library.version = version or library.version
+    if version then
+      if line:find("reference BLAS", 1, true) then say_once(notes, library.title .. slow_blas) end
       ready[#ready + 1] = process
     else
       process:close()
