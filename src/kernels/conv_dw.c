@@ -144,7 +144,7 @@ static void run_rows(const weight_gradient *g, buffers *v, int64_t pieces, int64
       ml_conv_run(&g->kernel, c, g->sum_cols, v->packed, 0, count, b, depth, (ml_finish){.add = add});
     } else {
       const ml_finish f = {.add = add};
-      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, depth, count, &f);
+      g->kernel.unit->micro->run_rows(c, g->sum_cols, v->rows, depth, (const float *)b, nr, depth, count, &f);
     }
   }
 }

@@ -54,7 +54,7 @@ static inline void ml_conv_run(const ml_conv_kernel *kernel, float *c, int64_t l
     return;
   }
   for (; rows > 0; rows -= kernel->mr, a += a_stride, c += kernel->mr * ldc) {
-    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, k, rows, &f);
+    kernel->unit->micro->run_packed(c, ldc, (const float *)(const void *)a, b, kernel->nr, k, rows, &f);
   }
 }
 

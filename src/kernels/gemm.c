@@ -3,8 +3,9 @@
  *
  * K is cut into blocks (ml_k_block) whose products are added up in ascending order. Stages of
  * M_STAGE x N_STAGE x (BLOCKS_PER_STAGE blocks) at most are packed into the workspace by all threads (one parallel
- * region) and multiplied by all threads (a second one), tile by tile of C. An element of C belongs to one tile and is
- * always the same chain of operations, so neither the tiles' size nor the number of threads shows in the result. */
+ * region), as far as operands do not lie in memory in rows anyway, and multiplied by all threads (a second one), tile
+ * by tile of C. An element of C belongs to one tile and is always the same chain of operations, so neither the tiles'
+ * size nor the number of threads shows in the result. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ enum {
   N_STAGE = 1024, /* a multiple of ML_MICRO_MAX_COLS */
   TILE_ROWS = 132,
   TILE_COLS = 64,
-  TILES_WANTED = 16,       /* smaller products are cut until there are this many tiles ... */
+  TILES_WANTED = 32,       /* smaller products are cut until there are this many tiles ... */
   TILE_MIN_WORK = 1 << 18, /* ... or they are smaller than twice this many multiply-adds */
   SWAP_LIMIT = 5 << 17,    /* floats of a result that may be computed transposed and turned tile by tile */
   PACK_CHUNK = 1 << 14     /* floats that a thread packs at a time */
@@ -45,12 +46,14 @@ typedef struct gemm {
   int64_t k_block;
   float *packed_a, *packed_b;
   bool direct_a;                    /* A's rows are contiguous: only a last panel of fewer than mr rows is packed */
+  bool direct_b;                    /* B's rows are: only a last panel of fewer than nr columns is packed */
   /* the stage: rows i0.., columns j0.., products p0.. */
   int64_t i0, j0, p0, rows, cols, depth;
   int64_t a_panels, b_panels;       /* in this stage */
-  int64_t direct_panels;            /* panels of A, from the first, that are read where they lie */
+  int64_t direct_a_panels;          /* panels of A, from the first, that are read where they lie */
+  int64_t direct_b_panels;          /* panels of B, likewise */
+  int64_t pack_b_panels;            /* panels of B after these that are to be packed */
   int64_t pack_group, pack_groups;  /* panels per packing chunk; chunks per block of products */
-  int64_t pack_b_panels;            /* b_panels, or 0 if B is packed already */
   int64_t tiles_down, tiles_across; /* this stage's tiles */
   const turn *turn;                 /* NULL: c is where it belongs */
 } gemm;
@@ -120,9 +123,11 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
   const gemm *g = ctx;
   const int64_t begin = chunk % g->pack_groups * g->pack_group, end = begin + g->pack_group;
   const int64_t p = chunk / g->pack_groups * g->k_block;
-  const int64_t a_begin = ml_max64(begin - g->pack_b_panels, 0) + g->direct_panels;
-  const int64_t a_end = ml_min64(end - g->pack_b_panels + g->direct_panels, g->a_panels);
-  if (begin < g->pack_b_panels) pack_b(g, begin, ml_min64(end, g->pack_b_panels), p);
+  const int64_t a_begin = ml_max64(begin - g->pack_b_panels, 0) + g->direct_a_panels;
+  const int64_t a_end = ml_min64(end - g->pack_b_panels + g->direct_a_panels, g->a_panels);
+  if (begin < g->pack_b_panels) {
+    pack_b(g, g->direct_b_panels + begin, g->direct_b_panels + ml_min64(end, g->pack_b_panels), p);
+  }
   if (a_begin < a_end) pack_a(g, a_begin, a_end, p);
 }
 
@@ -148,25 +153,29 @@ static void turn_block(const turn *to, const float *t, int64_t ldt, int64_t i0, 
 
 /* ---- multiplying ---- */
 
-/* The panels of A that lie in memory as they are read, or their packed copy; p counts in the stage. */
-static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t p, const float *b, int64_t depth,
-                      int64_t rows_here, const ml_finish *f) {
+/* The panels as they lie in memory, or their packed copies; p counts in the stage. */
+static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t b_panel, int64_t p,
+                      int64_t depth, int64_t rows_here, const ml_finish *f) {
   const ml_micro *micro = g->micro;
-  if (a_panel < g->direct_panels) {
+  const bool in_place = b_panel < g->direct_b_panels;
+  const int64_t ldb = in_place ? g->b.row : micro->nr;
+  const float *b = in_place ? g->b.data + (g->p0 + p) * ldb + g->j0 + b_panel * micro->nr
+                            : g->packed_b + panel_row(g, g->b_panels, b_panel, p) * micro->nr;
+  if (a_panel < g->direct_a_panels) {
     const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
-    micro->run_rows(c, ldc, rows, g->a.row, b, depth, rows_here, f);
+    micro->run_rows(c, ldc, rows, g->a.row, b, ldb, depth, rows_here, f);
   } else {
     const float *rows = g->packed_a + panel_row(g, g->a_panels, a_panel, p) * micro->mr;
-    micro->run_packed(c, ldc, rows, b, depth, rows_here, f);
+    micro->run_packed(c, ldc, rows, b, ldb, depth, rows_here, f);
   }
 }
 
 /* An edge tile of rows x cols: whole columns into a buffer, then the part that exists into c, by the same formula as
  * in the register kernel. */
-static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const float *b, int64_t depth, ml_finish f,
-                     int64_t rows, int64_t cols) {
+static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t b_panel, int64_t p, int64_t depth,
+                     ml_finish f, int64_t rows, int64_t cols) {
   _Alignas(64) float tile[ML_MICRO_MAX_ROWS * ML_MICRO_MAX_COLS];
-  run_micro(g, tile, g->micro->nr, a_panel, p, b, depth, rows, &(ml_finish){.add = false});
+  run_micro(g, tile, g->micro->nr, a_panel, b_panel, p, depth, rows, &(ml_finish){.add = false});
   for (int64_t i = 0; i < rows; i++) {
     for (int64_t j = 0; j < cols; j++) {
       float v = tile[i * g->micro->nr + j];
@@ -181,7 +190,6 @@ static void run_edge(const gemm *g, float *c, int64_t a_panel, int64_t p, const 
 static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t p, int64_t depth) {
   const ml_micro *micro = g->micro;
   const int64_t i = g->i0 + a_panel * micro->mr, j = g->j0 + b_panel * micro->nr;
-  const float *b = g->packed_b + panel_row(g, g->b_panels, b_panel, p) * micro->nr;
   const bool last = g->p0 + p + depth == g->k;
   const ml_finish f = {.add = g->p0 + p > 0,
                        .relu = last && g->epilogue.relu,
@@ -189,9 +197,9 @@ static void run_panels(const gemm *g, int64_t a_panel, int64_t b_panel, int64_t 
   float *c = g->c + i * g->ldc + j;
   const int64_t rows = ml_min64(micro->mr, g->m - i), cols = ml_min64(micro->nr, g->n - j);
   if (rows % micro->step == 0 && cols == micro->nr) {
-    run_micro(g, c, g->ldc, a_panel, p, b, depth, rows, &f);
+    run_micro(g, c, g->ldc, a_panel, b_panel, p, depth, rows, &f);
   } else {
-    run_edge(g, c, a_panel, p, b, depth, f, rows, cols);
+    run_edge(g, c, a_panel, b_panel, p, depth, f, rows, cols);
   }
 }
 
@@ -240,10 +248,11 @@ static void plan_tiles(gemm *g) {
 static void run_stage(gemm *g, bool fresh_b) {
   g->a_panels = ml_ceil_div(g->rows, g->micro->mr);
   g->b_panels = ml_ceil_div(g->cols, g->micro->nr);
-  g->direct_panels = g->direct_a ? g->rows / g->micro->mr : 0;
-  g->pack_b_panels = fresh_b ? g->b_panels : 0;
-  const int64_t packed_a = g->a_panels - g->direct_panels, panels = g->pack_b_panels + packed_a;
-  const int64_t floats = (packed_a * g->micro->mr + (fresh_b ? g->cols : 0)) * g->k_block;
+  g->direct_a_panels = g->direct_a ? g->rows / g->micro->mr : 0;
+  g->direct_b_panels = g->direct_b ? g->cols / g->micro->nr : 0;
+  g->pack_b_panels = fresh_b ? g->b_panels - g->direct_b_panels : 0;
+  const int64_t packed_a = g->a_panels - g->direct_a_panels, panels = g->pack_b_panels + packed_a;
+  const int64_t floats = (packed_a * g->micro->mr + g->pack_b_panels * g->micro->nr) * g->k_block;
   if (panels > 0) {
     g->pack_group = ml_ceil_div(panels, ml_ceil_div(floats, PACK_CHUNK));
     g->pack_groups = ml_ceil_div(panels, g->pack_group);
@@ -261,6 +270,7 @@ static void run_without_products(float *c, int64_t ldc, ml_epilogue e, int64_t m
 
 static void run_stages(gemm *g, float *work) {
   g->direct_a = g->a.col == 1;
+  g->direct_b = g->b.col == 1;
   g->k_block = ml_k_block(g->k);
   const int64_t depth = ml_min64(g->k, BLOCKS_PER_STAGE * g->k_block);
   g->packed_b = work;

@@ -10,9 +10,9 @@ enum { MR = 12, NR = 32, STEP = 4 };
 /* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three
  * (+0, +row, +2 row are addressing modes), so that pointers and sums fit the registers. */
 static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile(
-    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t k, int mr,
-    const ml_finish *f) {
-  ml_micro_touch(c, ldc, a, row, step, mr, b, k, NR, f);
+    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
+    int64_t k, int mr, const ml_finish *f) {
+  ml_micro_touch(c, ldc, a, row, step, mr, b, ldb, k, NR, f);
   const float *rows[MR / 3];
   __m512 s[MR][2];
 #pragma GCC unroll 4
@@ -20,8 +20,8 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
 #pragma GCC unroll 12
   for (int i = 0; i < mr; i++) s[i][0] = s[i][1] = _mm512_setzero_ps();
 #pragma GCC unroll 2
-  for (int64_t p = 0; p < k; p++) {
-    const __m512 b0 = _mm512_loadu_ps(b + p * NR), b1 = _mm512_loadu_ps(b + p * NR + 16);
+  for (int64_t p = 0; p < k; p++, b += ldb) {
+    const __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
 #pragma GCC unroll 12
     for (int i = 0; i < mr; i++) {
       const __m512 ai = _mm512_set1_ps(*(rows[i / 3] + i % 3 * row));
@@ -60,25 +60,25 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
   }
 }
 
-static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k,
-                                                 int64_t rows, const ml_finish *f) {
+static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b,
+                                                 int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   if (rows > 8) {
-    tile(c, ldc, a, 1, MR, b, k, 12, f);
+    tile(c, ldc, a, 1, MR, b, ldb, k, 12, f);
   } else if (rows > 4) {
-    tile(c, ldc, a, 1, MR, b, k, 8, f);
+    tile(c, ldc, a, 1, MR, b, ldb, k, 8, f);
   } else {
-    tile(c, ldc, a, 1, MR, b, k, 4, f);
+    tile(c, ldc, a, 1, MR, b, ldb, k, 4, f);
   }
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
-                                               int64_t k, int64_t rows, const ml_finish *f) {
+                                               int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   if (rows > 8) {
-    tile(c, ldc, a, lda, 1, b, k, 12, f);
+    tile(c, ldc, a, lda, 1, b, ldb, k, 12, f);
   } else if (rows > 4) {
-    tile(c, ldc, a, lda, 1, b, k, 8, f);
+    tile(c, ldc, a, lda, 1, b, ldb, k, 8, f);
   } else {
-    tile(c, ldc, a, lda, 1, b, k, 4, f);
+    tile(c, ldc, a, lda, 1, b, ldb, k, 4, f);
   }
 }
 

@@ -1,8 +1,8 @@
 /* The seam between the matrix product's blocking (gemm.c), its packing (gemm_pack.c) and the register kernels, one per
  * instruction set. Internal to src/kernels.
  *
- * A register kernel multiplies one panel of A, mr rows, by one packed panel of B, [k][nr]. A's panel is packed, too,
- * as [k][mr], unless its rows lie contiguous anyway. Packed panels are padded with zeros to full width, so there is no
+ * A register kernel multiplies one panel of A, mr rows, by one of B, nr columns. Panels are packed, as [k][mr] and
+ * [k][nr], unless their rows lie contiguous anyway. Packed panels are padded with zeros to full width, so there is no
  * tail code: an edge tile is computed in whole columns, and rows rounded up to `step`, into a small buffer, of which
  * gemm.c copies the part that exists. Every output element is thus the same chain of operations wherever it lies. */
 #ifndef ML_GEMM_MICRO_H
@@ -31,14 +31,14 @@ typedef struct ml_micro {
   int mr, nr; /* mr divides ML_MICRO_MAX_ROWS and is even; nr divides ML_MICRO_MAX_COLS and is a multiple of 4 */
   int step;   /* divides mr */
 
-  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc. The first `rows` of
-   * the mr rows, rounded up to a multiple of `step`, are read and written. */
-  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t k, int64_t rows,
+  /* s[i, j] = sum over p, ascending, of a[p, i] b[p, j]; c = finish(s). c has the row stride ldc, b ldb, which is nr
+   * where it is packed. The first `rows` of the mr rows, rounded up to a multiple of `step`, are read and written. */
+  void (*run_packed)(float *c, int64_t ldc, const float *a, const float *b, int64_t ldb, int64_t k, int64_t rows,
                      const ml_finish *f);
 
   /* The same sums for rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
-  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t k, int64_t rows,
-                   const ml_finish *f);
+  void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t k,
+                   int64_t rows, const ml_finish *f);
 } ml_micro;
 
 /* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of
@@ -54,12 +54,13 @@ extern const ml_micro ml_micro_portable;
 extern const ml_micro ml_micro_avx2, ml_micro_avx512;
 #endif
 
-/* The ranges that a register kernel is about to touch: mr rows of A, a[p, i] at a[i * row + p * step], a panel of B,
+/* The ranges that a register kernel is about to touch: mr rows of A, a[p, i] at a[i * row + p * step], k rows of B,
  * and mr rows of c. */
 static inline void ml_micro_touch(const float *c, int64_t ldc, const float *a, int64_t row, int64_t step, int mr,
-                                  const float *b, int64_t k, int nr, const ml_finish *f) {
+                                  const float *b, int64_t ldb, int64_t k, int nr, const ml_finish *f) {
   const size_t one = sizeof(float);
-  if (k > 0) ml_touch(b, (size_t)(k * nr) * one);
+  if (ldb == nr) ml_touch(b, (size_t)(k * nr) * one);
+  for (int64_t p = 0; p < k && ldb != nr; p++) ml_touch(b + p * ldb, (size_t)nr * one);
   if (k > 0 && step > 1) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
   for (int i = 0; i < mr; i++) {
     if (step == 1) ml_touch(a + i * row, (size_t)k * one);

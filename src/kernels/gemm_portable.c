@@ -10,10 +10,11 @@ enum { MR = 4, NR = 8, STEP = MR };
 
 /* a[p, i] lies at a[i * row + p * step]. */
 static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile(
-    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t k, const ml_finish *f) {
-  ml_micro_touch(c, ldc, a, row, step, MR, b, k, NR, f);
+    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
+    int64_t k, const ml_finish *f) {
+  ml_micro_touch(c, ldc, a, row, step, MR, b, ldb, k, NR, f);
   ml_vec4 s[MR][2] = {0};
-  for (int64_t p = 0; p < k; p++, a += step, b += NR) {
+  for (int64_t p = 0; p < k; p++, a += step, b += ldb) {
     const ml_vec4 b0 = ml_vec4_load(b), b1 = ml_vec4_load(b + 4);
     for (int i = 0; i < MR; i++) {
       s[i][0] += a[i * row] * b0;
@@ -32,16 +33,16 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
   }
 }
 
-static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b, int64_t k,
-                                                 int64_t rows, const ml_finish *f) {
+static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b,
+                                                 int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   (void)rows;
-  tile(c, ldc, a, 1, MR, b, k, f);
+  tile(c, ldc, a, 1, MR, b, ldb, k, f);
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
-                                               int64_t k, int64_t rows, const ml_finish *f) {
+                                               int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   (void)rows;
-  tile(c, ldc, a, lda, 1, b, k, f);
+  tile(c, ldc, a, lda, 1, b, ldb, k, f);
 }
 
 const ml_micro ml_micro_portable = {MR, NR, STEP, run_packed, run_rows};

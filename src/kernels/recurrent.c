@@ -102,7 +102,7 @@ static void multiply(const product *p, float *c, const float *a, int64_t rows, b
       const float *b = p->packed + j * p->k + at * nr;
       const ml_finish finish = {.add = add || at > 0};
       for (int64_t i = 0; i < rows; i += mr)
-        p->micro->run_rows(c + i * p->width + j, p->width, a + i * p->k + at, p->k, b,
+        p->micro->run_rows(c + i * p->width + j, p->width, a + i * p->k + at, p->k, b, nr,
                            ml_min64(p->k_block, p->k - at), ml_min64(mr, rows - i), &finish);
     }
   }
