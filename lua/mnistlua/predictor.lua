@@ -95,8 +95,9 @@ local function maker_of(layer)
   return makers[layer.kind] or function() return function(x) return x[layer.kind](x) end end
 end
 
-local function functions_of(list)
-  local functions, i = {}, 1
+-- The records from the first-th on.
+local function functions_of(list, first)
+  local functions, i = {}, first
   while list[i] do
     local layer, following = list[i], list[i + 1]
     local relu = layer.weight and following and following.kind == "relu"
@@ -110,17 +111,19 @@ end
 
 local white = 255    -- the functions below take pixels as bytes are, 0 to 255
 
--- The functions one after the other, the last of which gives probabilities; nil where the normalisation cannot be
--- absorbed.
+-- The functions one after the other, the last of which gives probabilities, and the shape of a sample that they begin
+-- with, if it is not the model's: a first layer that only changes the shape is left to the caller, who gives pixels a
+-- shape anyway. nil where the normalisation cannot be absorbed.
 local function chain(list, normalise)
   if not absorb_normalisation(list, normalise[1] * white, normalise[2] * white) then return nil end
-  local functions, last = functions_of(list), list[#list].kind
+  local taken = makers[list[1].kind] == reshaped and list[1].output
+  local functions, last = functions_of(list, taken and 2 or 1), list[#list].kind
   if last == "log_softmax" then functions[#functions + 1] = function(x) return x:exp() end
   elseif last ~= "softmax" then functions[#functions + 1] = function(x) return x:softmax(-1) end end
   return function(x)
     for _, f in ipairs(functions) do x = f(x) end
     return x
-  end
+  end, taken or nil
 end
 
 -- What evaluation does, for other models.
@@ -147,9 +150,11 @@ function Predictor.new(model, given)
   model:build(o.shape):eval()
   local list = layers.of(model, o.shape)
   local recording = core.recording(false)
-  local compute = list and chain(layers.folded(layers.copied(list)), normalise) or as_evaluated(model, normalise)
+  local compute, taken
+  if list then compute, taken = chain(layers.folded(layers.copied(list)), normalise) end
   core.recording(recording)
-  return setmetatable({ compute = compute, shape = table.move(o.shape, 1, #o.shape, 1, {}) }, Predictor)
+  return setmetatable({ compute = compute or as_evaluated(model, normalise), taken = taken,
+    shape = table.move(o.shape, 1, #o.shape, 1, {}) }, Predictor)
 end
 
 -- ---- using it ----
@@ -165,7 +170,9 @@ end
 
 local function compute(self, pixels, several)
   local x = pixels.dtype == "u8" and pixels:to "f32" or pixels * white
-  if not several then x = x:reshape(1, table.unpack(self.shape)) end
+  if self.taken or not several then
+    x = x:reshape(several and x:size(1) or 1, table.unpack(self.taken or self.shape))
+  end
   return self.compute(x)
 end
 
