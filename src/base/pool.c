@@ -5,8 +5,9 @@
  * A share is a ticket: one 64-bit word (generation << 32 | chunks left). Whoever lowers it by one has claimed a chunk,
  * and only then reads what the region is; that is safe because a region cannot end, nor the next one begin, while a
  * claimed chunk is unfinished, and the generation keeps a late worker from claiming in a region it has not looked at.
- * A region allocates nothing and takes no lock unless somebody sleeps. Kernels and the loader call this; it knows
- * nothing of what it runs. */
+ * Tickets count once their generation is announced, when all are written: else a worker that spins would see the first
+ * one before its own, and begin with somebody else's share. A region allocates nothing and takes no lock unless
+ * somebody sleeps. Kernels and the loader call this; it knows nothing of what it runs. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -33,6 +34,7 @@ typedef struct share {
 static struct {
   share shares[ML_MAX_THREADS];
   _Atomic int share_count;        /* as many as threads, or 0 before the first start */
+  OWN_LINE _Atomic uint32_t announced; /* the generation of the tickets that count */
   OWN_LINE _Atomic uint32_t done; /* finished chunks of the region under way */
   OWN_LINE ml_chunk_fn fn;        /* the region; written by the main thread before it stores the tickets */
   void *ctx;
@@ -86,10 +88,11 @@ static uint32_t share_end(int s) {
   return (uint32_t)((uint64_t)pool.chunks * (uint64_t)(s + 1) / (uint64_t)count);
 }
 
-/* Lowers the share's ticket by one. False if no chunk is left; otherwise *left is what it held before. */
-static bool claim_chunk(share *s, uint32_t *left) {
+/* Lowers the share's ticket by one. False if no chunk of this generation is left; otherwise *left is what it held
+ * before. */
+static bool claim_chunk(share *s, uint32_t generation, uint32_t *left) {
   uint64_t ticket = atomic_load_explicit(&s->ticket, memory_order_relaxed);
-  while ((uint32_t)ticket > 0)
+  while ((uint32_t)ticket > 0 && (uint32_t)(ticket >> 32) == generation)
     if (atomic_compare_exchange_weak_explicit(&s->ticket, &ticket, ticket - 1, memory_order_acquire,
                                               memory_order_relaxed)) {
       *left = (uint32_t)ticket;
@@ -101,12 +104,13 @@ static bool claim_chunk(share *s, uint32_t *left) {
 /* Runs chunks of the region under way until none is left to claim; false if there was none. The first claim keeps the
  * region open until `ran` is reported, so all claims of this loop belong to it. */
 static bool help_region(void) {
+  const uint32_t generation = atomic_load_explicit(&pool.announced, memory_order_acquire);
   const int shares = atomic_load_explicit(&pool.share_count, memory_order_relaxed);
   uint32_t left, ran = 0;
   inside_chunk = true;
   for (int i = 0; i < shares; i++) {
     const int s = own_share + i < shares ? own_share + i : own_share + i - shares;
-    for (; claim_chunk(&pool.shares[s], &left); ran++) pool.fn(pool.ctx, share_end(s) - left);
+    for (; claim_chunk(&pool.shares[s], generation, &left); ran++) pool.fn(pool.ctx, share_end(s) - left);
   }
   inside_chunk = false;
   if (ran > 0) atomic_fetch_add_explicit(&pool.done, ran, memory_order_release);
@@ -147,15 +151,17 @@ static bool run_queued_job(void) {
   return true;
 }
 
+/* A ticket that is seen before its generation is announced counts, too: this asks for no more than a look. */
 static bool work_is_there(void) {
+  (void)atomic_load(&pool.announced);
   for (int s = 0; s < atomic_load_explicit(&pool.share_count, memory_order_relaxed); s++)
     if ((uint32_t)atomic_load(&pool.shares[s].ticket) > 0) return true;
   return atomic_load(&pool.queued_jobs) > 0 || atomic_load(&pool.stopping);
 }
 
 /* Announces the sleep before it looks once more: either this thread sees the new work, or who brought it sees a sleeper
- * and must wait for the lock, which is let go only inside pthread_cond_wait. All four accesses are sequentially
- * consistent. */
+ * and must wait for the lock, which is let go only inside pthread_cond_wait. The accesses to sleepers, announced and
+ * queued_jobs are sequentially consistent, and who sees a generation sees its tickets. */
 static void sleep_until_work(void) {
   pthread_mutex_lock(&pool.lock);
   atomic_fetch_add(&pool.sleepers, 1);
@@ -237,11 +243,12 @@ static void run_serially(ml_chunk_fn fn, void *ctx, uint32_t chunks) {
 
 /* Tells everyone of a region. All shares are of one generation, which no thread has seen before. */
 static void open_shares(void) {
-  const uint64_t generation = (atomic_load_explicit(&pool.shares[0].ticket, memory_order_relaxed) >> 32) + 1;
+  const uint32_t generation = atomic_load_explicit(&pool.announced, memory_order_relaxed) + 1;
   for (int s = 0; s <= pool.workers; s++) {
     const uint32_t chunks = share_end(s) - (s > 0 ? share_end(s - 1) : 0);
-    atomic_store(&pool.shares[s].ticket, generation << 32 | chunks);
+    atomic_store_explicit(&pool.shares[s].ticket, (uint64_t)generation << 32 | chunks, memory_order_relaxed);
   }
+  atomic_store(&pool.announced, generation);
 }
 
 void ml_pool_run(ml_chunk_fn fn, void *ctx, uint32_t chunks) {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -114,6 +115,31 @@ static void nested_chunk(void *ctx, uint32_t chunk) {
   int *rows = ctx;
   ml_pool_run(count_chunk, rows + chunk * INNER, INNER);
   ml_pool_run(count_chunk, rows + chunk * INNER, INNER);
+}
+
+static void note_thread(void *ctx, uint32_t chunk) {
+  pthread_t *by = ctx;
+  by[chunk] = pthread_self();
+  struct timespec begin, now;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec < 5000);
+}
+
+/* A worker that spins when a region opens begins with its own share, not with the main thread's: else no thread would
+ * find in its cache what it worked on before. */
+static void test_threads_begin_with_their_shares(void **state) {
+  (void)state;
+  enum { REGIONS = 400 };
+  pthread_t by[8];
+  start(2);
+  int own = 0;
+  for (int i = 0; i < REGIONS; i++) {
+    ml_pool_run(note_thread, by, 8);
+    own += pthread_equal(by[0], pthread_self()) != 0;
+  }
+  ml_pool_stop();
+  assert_true(own > REGIONS * 3 / 4);
 }
 
 static void test_nested_regions(void **state) {
@@ -293,6 +319,7 @@ int main(void) {
     cmocka_unit_test(test_thousands_of_tiny_regions),
     cmocka_unit_test(test_sleeping_workers_wake),
     cmocka_unit_test(test_workers_take_part),
+    cmocka_unit_test(test_threads_begin_with_their_shares),
     cmocka_unit_test(test_nested_regions),
     cmocka_unit_test(test_ranges),
     cmocka_unit_test(test_ranges_depend_on_size_alone),
