@@ -163,7 +163,7 @@ static bool belongs(const marks *m, const mark *k, const mark *first, double str
 
 /* A pixel's strength from its contrast: 0 up to low, 255 from high on. Pixels beside a mark count with it: its edge. */
 static void set_strength(uint8_t *strength, const marks *m, const float *u, double low, double high) {
-  memset(strength, 0, (size_t)(m->height * m->width));
+  memset(strength, 0, (size_t)m->height * (size_t)m->width);
   for (int64_t at = 0; at < m->height * m->width; at++) {
     if (m->label[at] == 0) continue;
     const int64_t y = at / m->width, x = at % m->width;
