@@ -143,8 +143,8 @@ typedef struct relu_args {
 
 static void relu_columns_range(void *ctx, int64_t begin, int64_t end) {
   const relu_args *g = ctx;
-  for (int64_t j = begin * ML_COLUMNS; j < ml_min64(end * ML_COLUMNS, g->cols); j += ML_COLUMNS) {
-    const int64_t w = ml_min64(ML_COLUMNS, g->cols - j);
+  for (int64_t j = begin * ML_RELU_COLUMNS; j < ml_min64(end * ML_RELU_COLUMNS, g->cols); j += ML_RELU_COLUMNS) {
+    const int64_t w = ml_min64(ML_RELU_COLUMNS, g->cols - j);
     g->table->relu_columns(g->dz + j, g->db + j, g->dy + j, g->out + j, g->rows, g->cols, w);
   }
 }
@@ -156,7 +156,8 @@ void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *o
     return;
   }
   relu_args args = {table_in_use(), dz, db, dy, out, rows, cols};
-  ml_pool_for(relu_columns_range, &args, ml_ceil_div(cols, ML_COLUMNS), grain_of(rows * ml_min64(cols, ML_COLUMNS)));
+  ml_pool_for(relu_columns_range, &args, ml_ceil_div(cols, ML_RELU_COLUMNS),
+              grain_of(rows * ml_min64(cols, ML_RELU_COLUMNS)));
 }
 
 /* ---- softmax ---- */

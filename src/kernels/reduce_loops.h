@@ -12,9 +12,7 @@
 #include "kernels/reduce_table.h"
 
 enum {
-  LANES = 16,
-  LINE = 16,     /* floats of a cache line */
-  ROWS_AHEAD = 8
+  LANES = 16
 };
 
 /* Four doubles: a vector type, because compilers keep an array of partial sums in memory. */
@@ -129,27 +127,38 @@ static void sum_columns(float *y, const float *x, int64_t n, int64_t stride, int
   for (int64_t j = 0; j < w; j++) y[j] = (float)(s[j] * scale);
 }
 
-/* Asks for a row ahead of time: in a narrow strip of rows the processor cannot tell by itself what comes next. */
-static inline void fetch_row(const float *row, int64_t w) {
-  for (int64_t j = 0; j < w; j += LINE) __builtin_prefetch(row + j);
+/* dz = dy where out > 0 (or is NaN), else 0 */
+static inline float pass(float dy, float out) { return out <= 0.0f ? 0.0f : dy; }
+
+/* One row of relu_columns. */
+static inline void relu_row(float *dz, double *s, const float *dy, const float *out, int64_t w) {
+  ML_INDEPENDENT
+  for (int64_t j = 0; j < w; j++) {
+    const float g = pass(dy[j], out[j]);
+    dz[j] = g;
+    s[j] += (double)g;
+  }
 }
 
-/* dz = dy where out > 0 (or is NaN), else 0; db[j] = sum_columns of dz. */
+/* dz = dy where out > 0 (or is NaN), else 0; db[j] = sum_columns of dz. Four rows at a time, as there. */
 static void relu_columns(float *dz, float *db, const float *dy, const float *out, int64_t n, int64_t stride,
                          int64_t w) {
-  double s[ML_COLUMNS] = {0};
-  for (int64_t i = 0; i < n; i++) {
-    const int64_t row = i * stride, later = (i + ROWS_AHEAD < n ? i + ROWS_AHEAD : i) * stride;
-    fetch_row(dy + later, w);
-    fetch_row(out + later, w);
-    fetch_row(dz + later, w);
+  double s[ML_RELU_COLUMNS] = {0};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const int64_t r0 = i * stride, r1 = r0 + stride, r2 = r1 + stride, r3 = r2 + stride;
     ML_INDEPENDENT
     for (int64_t j = 0; j < w; j++) {
-      const float g = out[row + j] <= 0.0f ? 0.0f : dy[row + j];
-      dz[row + j] = g;
-      s[j] += (double)g;
+      const float g0 = pass(dy[r0 + j], out[r0 + j]), g1 = pass(dy[r1 + j], out[r1 + j]);
+      const float g2 = pass(dy[r2 + j], out[r2 + j]), g3 = pass(dy[r3 + j], out[r3 + j]);
+      dz[r0 + j] = g0;
+      dz[r1 + j] = g1;
+      dz[r2 + j] = g2;
+      dz[r3 + j] = g3;
+      s[j] = (((s[j] + (double)g0) + (double)g1) + (double)g2) + (double)g3;
     }
   }
+  for (; i < n; i++) relu_row(dz + i * stride, s, dy + i * stride, out + i * stride, w);
   for (int64_t j = 0; j < w; j++) db[j] = (float)s[j];
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Columns that are reduced side by side. */
-enum { ML_COLUMNS = 64 };
+enum { ML_COLUMNS = 64, ML_RELU_COLUMNS = 128 };
 
 typedef struct ml_reduce_table {
   /* Of x[n], contiguous. */
@@ -17,7 +17,7 @@ typedef struct ml_reduce_table {
   double (*count_nonfinite)(const float *x, int64_t n);
   int64_t (*place_of_max)(const float *x, int64_t n, bool least);
 
-  /* Of x[n, w], row stride `stride`, w <= ML_COLUMNS: down each column. */
+  /* Of x[n, w], row stride `stride`, w <= ML_COLUMNS (relu_columns: ML_RELU_COLUMNS): down each column. */
   void (*sum_columns)(float *y, const float *x, int64_t n, int64_t stride, int64_t w, double scale);
   void (*relu_columns)(float *dz, float *db, const float *dy, const float *out, int64_t n, int64_t stride, int64_t w);
   void (*max_columns)(float *y, int32_t *index, const float *x, int64_t n, int64_t stride, int64_t w, bool least);
