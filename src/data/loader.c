@@ -37,7 +37,7 @@ struct ml_loader {
   int64_t steps, step;
   bool started;
   int32_t *order;     /* [count] rows of the images in this epoch's order */
-  float table[256];   /* of a pixel's value */
+  ml_byte_values pixels;
   batch_buffer buffers[2]; /* batch `step` lies in buffers[step % 2] */
   ml_augment *augment;     /* NULL for none */
   uint32_t epoch;
@@ -104,7 +104,7 @@ ml_loader *ml_loader_new(ml_dataset *d, const ml_loader_options *options, ml_err
   l->width = ml_tensor_row_count(d->images);
   l->steps = d->count / options->batch + (!options->drop_last && d->count % options->batch != 0);
   l->strength = 1;
-  for (int v = 0; v < 256; v++) l->table[v] = (float)((v / 255.0 - options->mean) / options->std);
+  ml_byte_values_normalise(&l->pixels, options->mean, options->std);
   if (prepare_augment(l, err) == ML_OK) return l;
   ml_loader_free(l);
   return NULL;
@@ -150,7 +150,7 @@ static void gather_floats(const ml_loader *l, float *y, const int32_t *rows, int
 /* Samples begin..end-1 of the batch, normalised. */
 static void fill_plain(const ml_loader *l, float *x, const int32_t *rows, int64_t begin, int64_t end) {
   if (l->d->images->dtype == ML_U8)
-    ml_gather_u8(x + begin * l->width, l->d->images->u8, rows + begin, end - begin, l->width, l->table);
+    ml_gather_u8(x + begin * l->width, l->d->images->u8, rows + begin, end - begin, l->width, &l->pixels);
   else
     gather_floats(l, x + begin * l->width, rows + begin, end - begin);
 }

@@ -115,8 +115,18 @@ void ml_log_softmax_backward(float *dx, const float *dy, const float *y, int64_t
 
 /* ---- bytes to floats: the loader's gather ---- */
 
+/* What each byte stands for. With `linear`, every table[v] is also (float)(scale * v + offset), computed in double. */
+typedef struct ml_byte_values {
+  float table[256];
+  bool linear;
+  double scale, offset;
+} ml_byte_values;
+
+/* table[v] = (v / 255 - mean) / std, computed in double. */
+void ml_byte_values_normalise(ml_byte_values *values, double mean, double std);
+
 /* y[count, width] = table[x[index[i] * width + j]]; single-threaded, it runs as a pool job. */
 void ml_gather_u8(float *y, const uint8_t *x, const int32_t *index, int64_t count, int64_t width,
-                  const float table[256]);
+                  const ml_byte_values *values);
 
 #endif

@@ -144,6 +144,11 @@ static void scale(float *y, const float *x, int64_t n, float a) {
   for (int64_t i = 0; i < n; i++) y[i] = a * x[i];
 }
 
+/* y = scale x + offset in double, whose 53 bits leave the floats that the bytes' table holds. */
+static void bytes_line(float *restrict y, const uint8_t *restrict x, int64_t n, double scale, double offset) {
+  for (int64_t i = 0; i < n; i++) y[i] = (float)(scale * (double)x[i] + offset);
+}
+
 /* ---- dropout ---- */
 
 enum { LANES = ML_DROPOUT_STEP / ML_PHILOX_WORDS };
@@ -247,4 +252,5 @@ const ml_map_table ML_MAP_TABLE_NAME = {
     .scale = scale,
     .dropout = dropout,
     .gaussian_noise = gaussian_noise,
+    .bytes_line = bytes_line,
 };

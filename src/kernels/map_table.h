@@ -23,6 +23,8 @@ typedef struct ml_map_table {
   /* Element 0 takes the first word of rng's block. */
   void (*dropout)(float *y, const float *x, int64_t n, float p, ml_rng rng);
   void (*gaussian_noise)(float *y, const float *x, int64_t n, float std, ml_rng rng);
+  /* y = scale x + offset, in double */
+  void (*bytes_line)(float *y, const uint8_t *x, int64_t n, double scale, double offset);
 } ml_map_table;
 
 extern const ml_map_table ml_map_portable;
