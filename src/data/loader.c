@@ -2,9 +2,9 @@
  * caller trains on this one. Called by the bindings, from the main thread; only fill_share runs elsewhere, and it
  * writes numbers and nothing else: references are counted on the main thread.
  *
- * A plain batch is filled by one job. Augmentation costs a hundred times as much, so there the batch is cut into
- * shares: workers take them up whenever they have nothing else to do, and what none has begun when the batch is wanted
- * is shared between the caller and the workers. */
+ * A batch is cut into shares, a job each: workers take them up whenever they have nothing else to do, such as between
+ * two parallel regions, and what none has begun when the batch is wanted is shared between the caller and the workers.
+ * Small shares fit into small gaps; they cost little beside what they do. */
 #include "data/loader.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-enum { MOST_SHARES = 8, LEAST_SHARE = 16 };
+enum { MOST_SHARES = 8, LEAST_SHARE = 16 /* samples */, LEAST_PLAIN = 8192 /* values, without augmentation */ };
 
 typedef struct batch_buffer {
   ml_tensor *x, *y;   /* f32 [batch, ...image], i32 [batch] or f32 [batch, classes]; NULL until first used */
@@ -64,10 +64,9 @@ static double value_offset(const ml_loader *l) { return -l->options.mean / l->op
 
 /* Shares of even sizes, so that no pair to be mixed is cut apart. */
 static void cut_batch(ml_loader *l) {
-  const int64_t most = l->augment ? MOST_SHARES : 1;
-  int64_t size = ml_ceil_div(l->batch, most);
-  size = size < LEAST_SHARE ? LEAST_SHARE : size + size % 2;
-  if (!l->augment || size > l->batch) size = l->batch;
+  const int64_t least = l->augment ? LEAST_SHARE : ml_max64(LEAST_SHARE, LEAST_PLAIN / ml_max64(l->width, 1));
+  int64_t size = ml_max64(ml_ceil_div(l->batch, MOST_SHARES), least);
+  size = ml_min64(size + size % 2, l->batch);
   for (int64_t begin = 0; begin < l->batch; begin += size)
     l->shares[l->share_count++] = (batch_share){.loader = l, .begin = begin, .end = begin + size};
 }
