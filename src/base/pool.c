@@ -292,19 +292,27 @@ void ml_pool_for(ml_range_fn fn, void *ctx, int64_t n, int64_t grain) {
   }
 }
 
+void ml_pool_submit_chain(ml_job *first) {
+  int count = 0;
+  ml_job *last = NULL;
+  for (ml_job *job = first; job != NULL; last = job, job = job->next, count++)
+    atomic_store_explicit(&job->state, JOB_QUEUED, memory_order_relaxed);
+  if (count == 0) return;
+  pthread_mutex_lock(&pool.lock);
+  if (pool.last_job == NULL) pool.first_job = first;
+  else pool.last_job->next = first;
+  pool.last_job = last;
+  atomic_fetch_add(&pool.queued_jobs, count);
+  if (atomic_load(&pool.sleepers) > 0) pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
+}
+
 void ml_pool_submit(ml_job *job, void (*fn)(void *ctx), void *ctx) {
   ml_pool_wait(job); /* in case its last use is still under way */
   job->fn = fn;
   job->ctx = ctx;
   job->next = NULL;
-  pthread_mutex_lock(&pool.lock);
-  atomic_store(&job->state, JOB_QUEUED);
-  if (pool.last_job == NULL) pool.first_job = job;
-  else pool.last_job->next = job;
-  pool.last_job = job;
-  atomic_fetch_add(&pool.queued_jobs, 1);
-  if (atomic_load(&pool.sleepers) > 0) pthread_cond_signal(&pool.wake);
-  pthread_mutex_unlock(&pool.lock);
+  ml_pool_submit_chain(job);
 }
 
 static bool job_runs(ml_job *job) {

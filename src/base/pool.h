@@ -42,6 +42,10 @@ typedef struct ml_job {
 } ml_job;
 
 void ml_pool_submit(ml_job *job, void (*fn)(void *ctx), void *ctx);
+
+/* Several jobs at once, in the order of a chain: each has its fn and ctx, and none is under way. Workers that are idle
+ * begin when the whole chain is there, so they do not hold up who submits it. */
+void ml_pool_submit_chain(ml_job *first);
 void ml_pool_wait(ml_job *job);
 
 #endif

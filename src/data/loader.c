@@ -216,7 +216,11 @@ static ml_status prepare(ml_loader *l, ml_error *err) {
   if (status == ML_OK) status = own_tensor(&b->y, mixes ? ML_F32 : ML_I32, &shape, err);
   if (status != ML_OK) return status;
   l->strength_now = l->strength;
-  for (int i = 0; i < l->share_count; i++) ml_pool_submit(&l->shares[i].job, fill_share, &l->shares[i]);
+  for (int i = 0; i < l->share_count; i++) {
+    ml_job *next = i + 1 < l->share_count ? &l->shares[i + 1].job : NULL;
+    l->shares[i].job = (ml_job){.fn = fill_share, .ctx = &l->shares[i], .next = next};
+  }
+  ml_pool_submit_chain(&l->shares[0].job);
   l->pending = true;
   return ML_OK;
 }

@@ -246,6 +246,28 @@ static void test_job_outlives_the_pool(void **state) {
   for (int i = 0; i < 3; i++) assert_int_equal(sums[i], 999);
 }
 
+/* Chains of jobs, behind a job that waits already and beside regions; waited for from both ends. */
+static void test_chains(void **state) {
+  (void)state;
+  for (int t = 0; t < THREAD_COUNTS; t++) {
+    start(thread_counts[t]);
+    ml_pool_submit_chain(NULL);
+    int sums[9] = {0};
+    ml_job jobs[9] = {{0}};
+    for (int i = 0; i < 200; i++) {
+      ml_pool_submit(&jobs[8], sum_job, &sums[8]);
+      for (int j = 0; j < 8; j++)
+        jobs[j] = (ml_job){.fn = sum_job, .ctx = &sums[j], .next = j < 7 ? &jobs[j + 1] : NULL};
+      ml_pool_submit_chain(&jobs[0]);
+      if (i % 50 == 0) nap(200000);
+      if (i % 3 == 0) ml_pool_run(count_chunk, counts, 5);
+      for (int j = 0; j < 9; j++) ml_pool_wait(&jobs[i % 2 == 0 ? j : 8 - j]);
+      for (int j = 0; j < 9; j++) assert_int_equal(sums[j], (i + 1) * 999);
+    }
+  }
+  ml_pool_stop();
+}
+
 static void run_in_worker(void *ctx) {
   *(bool *)ctx = true;
   nap(3000000);
@@ -326,6 +348,7 @@ int main(void) {
     cmocka_unit_test(test_jobs),
     cmocka_unit_test(test_submitting_again_waits),
     cmocka_unit_test(test_job_outlives_the_pool),
+    cmocka_unit_test(test_chains),
     cmocka_unit_test(test_waits_for_a_running_job),
     cmocka_unit_test(test_start_checks_and_replaces),
     cmocka_unit_test(test_workers_block_signals),
