@@ -203,9 +203,33 @@ static void softmax(float *y, const float *x, int64_t rows, int64_t c) {
   }
 }
 
-/* y = (x - max x) - ln sum of e^(x - max x). The exponentials pass through a small buffer because y may be x. */
-static void log_softmax(float *y, const float *x, int64_t rows, int64_t c) {
-  enum { PIECE = 64 };
+enum { PIECE = 64, GROUP = 256 };
+
+/* log_softmax of rows of 1 to PIECE values, as many rows at a time as GROUP has room for: exponentials and logarithms
+ * then fill whole vectors, and the rows' chains of sums overlap. The buffers are there because y may be x. */
+static void log_softmax_short(float *y, const float *x, int64_t rows, int64_t c) {
+  float z[GROUP], e[GROUP], log_total[GROUP];
+  for (int64_t count; rows > 0; rows -= count, x += count * c, y += count * c) {
+    count = ml_min64(rows, GROUP / c);
+    for (int64_t r = 0; r < count; r++) {
+      const float top = extreme(x + r * c, c, false);
+      ML_INDEPENDENT
+      for (int64_t j = 0; j < c; j++) z[r * c + j] = x[r * c + j] - top;
+    }
+    ML_INDEPENDENT
+    for (int64_t i = 0; i < count * c; i++) e[i] = ml_expf(z[i]);
+    for (int64_t r = 0; r < count; r++) log_total[r] = (float)sum(e + r * c, c);
+    ML_INDEPENDENT
+    for (int64_t r = 0; r < count; r++) log_total[r] = ml_logf(log_total[r]);
+    for (int64_t r = 0; r < count; r++) {
+      ML_INDEPENDENT
+      for (int64_t j = 0; j < c; j++) y[r * c + j] = z[r * c + j] - log_total[r];
+    }
+  }
+}
+
+/* The same of longer ones, which fill vectors by themselves. */
+static void log_softmax_long(float *y, const float *x, int64_t rows, int64_t c) {
   float e[PIECE];
   for (int64_t r = 0; r < rows; r++, x += c, y += c) {
     const float top = extreme(x, c, false);
@@ -220,6 +244,11 @@ static void log_softmax(float *y, const float *x, int64_t rows, int64_t c) {
     ML_INDEPENDENT
     for (int64_t j = 0; j < c; j++) y[j] = (x[j] - top) - log_total;
   }
+}
+
+/* y = (x - max x) - ln sum of e^(x - max x) */
+static void log_softmax(float *y, const float *x, int64_t rows, int64_t c) {
+  (c >= 1 && c <= PIECE ? log_softmax_short : log_softmax_long)(y, x, rows, c);
 }
 
 /* dx = y (dy - sum of dy y) */
