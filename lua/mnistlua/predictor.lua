@@ -2,6 +2,7 @@
 -- batch norm) is multiplied into the weights once, so that black pixels are zeros, which cost nothing, and a picture
 -- goes through as few layers as there can be. Used by everything that classifies single pictures.
 local core = require "mnistlua.core"
+local flow = require "mnistlua.nn.flow"
 local layers = require "mnistlua.export.layers"
 local options = require "mnistlua.options"
 
@@ -159,29 +160,27 @@ end
 
 -- ---- using it ----
 
-local function check(self, pixels)
-  local extra = pixels:dim() - #self.shape
-  local fits = extra == 0 or extra == 1
-  for i, size in ipairs(self.shape) do fits = fits and pixels:size(i + extra) == size end
-  if fits then return extra == 1 end
+-- How many pictures these are, and whether they have a dimension that counts them.
+local function count_of(self, pixels)
+  local count, several = core.samples(pixels, self.shape)
+  if count then return count, several end
   options.fail(("ml.predictor: expected pixels of %s, or several of them, got %s"):format(
-    table.concat(self.shape, "x"), table.concat(pixels.shape, "x")))
+    table.concat(self.shape, "x"),
+    options.kind(pixels) == "tensor" and flow.shape_text(pixels.shape) or options.show(pixels)))
 end
 
-local function compute(self, pixels, several)
+local function compute(self, pixels, count, several)
   local x = pixels.dtype == "u8" and pixels:to "f32" or pixels * white
-  if self.taken or not several then
-    x = x:reshape(several and x:size(1) or 1, table.unpack(self.taken or self.shape))
-  end
+  if self.taken or not several then x = x:reshape(count, table.unpack(self.taken or self.shape)) end
   return self.compute(x)
 end
 
 --- The probabilities [n, classes], f32, of pictures [n, ...] or of one: u8, 0 to 255, or f32, 0 to 1. What it returns
 --- can be read like any value that an operation computed.
 function Predictor:probabilities(pixels)
-  local several = check(self, pixels)
+  local count, several = count_of(self, pixels)
   local recording = core.recording(false)
-  local ok, result = xpcall(compute, options.located, self, pixels, several)
+  local ok, result = xpcall(compute, options.located, self, pixels, count, several)
   core.recording(recording)
   if not ok then error(result, 0) end
   return result

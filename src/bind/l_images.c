@@ -127,10 +127,28 @@ static int l_prepare_digit(lua_State *L) {
   return filled_with(L, box, out, (ml_png_size){ .height = ML_DIGIT_SIDE, .width = ML_DIGIT_SIDE });
 }
 
+/* samples(t, sizes) -> n, true if t has the sizes n x sizes; 1, false if it has these sizes itself; nil for
+ * other sizes, and for what is no tensor. */
+static int l_samples(lua_State *L) {
+  ml_shape sizes;
+  const ml_tensor *t = l_try_tensor(L, 1);
+  l_shape(L, 2, &sizes, false);
+  const int extra = t ? t->shape.ndim - sizes.ndim : -1;
+  if ((extra != 0 && extra != 1) ||
+      memcmp(t->shape.size + extra, sizes.size, (size_t)sizes.ndim * sizeof *sizes.size) != 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushinteger(L, extra == 1 ? t->shape.size[0] : 1);
+  lua_pushboolean(L, extra == 1);
+  return 2;
+}
+
 void l_open_images(lua_State *L) {
   const luaL_Reg functions[] = {
     { "read_images", l_read_images }, { "read_png", l_read_png }, { "decode_png", l_decode_png },
-    { "prepare_digit", l_prepare_digit }, { "transpose_pictures", l_transpose_pictures }, { NULL, NULL },
+    { "prepare_digit", l_prepare_digit }, { "transpose_pictures", l_transpose_pictures }, { "samples", l_samples },
+    { NULL, NULL },
   };
   l_add(L, L_CORE, functions);
 }

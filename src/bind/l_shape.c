@@ -17,10 +17,15 @@ int l_dim(lua_State *L, int index, int ndim) {
 }
 
 static void add_size(lua_State *L, ml_shape *shape, int index, bool infer) {
-  char what[32];
-  snprintf(what, sizeof what, "size %d of a shape", shape->ndim + 1);
+  const int64_t least = infer ? -1 : 0;
   if (shape->ndim == ML_MAX_DIMS) l_raise(L, "a shape has at most %d dimensions", ML_MAX_DIMS);
-  shape->size[shape->ndim++] = l_int(L, index, what, infer ? -1 : 0, INT64_MAX);
+  if (!lua_isinteger(L, index) || lua_tointeger(L, index) < least) {
+    char what[32];
+    snprintf(what, sizeof what, "size %d of a shape", shape->ndim + 1);
+    shape->size[shape->ndim++] = l_int(L, index, what, least, INT64_MAX);
+  } else {
+    shape->size[shape->ndim++] = lua_tointeger(L, index);
+  }
 }
 
 int l_shape(lua_State *L, int first, ml_shape *shape, bool infer) {

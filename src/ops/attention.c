@@ -33,20 +33,19 @@ static ml_status check_count(const ml_attention *g, ml_error *err) {
 }
 
 static ml_status check_shapes(const ml_call *c, ml_error *err) {
-  char q[ML_SHAPE_TEXT], k[ML_SHAPE_TEXT], v[ML_SHAPE_TEXT];
   const ml_shape *in = &c->in[0]->shape;
-  ml_shape_text(q, sizeof q, in);
   if (is_packed(c)) {
     if (in->ndim == 3 && in->size[2] % 3 == 0) return ML_OK;
-    return ml_fail(err, ML_MISUSE, "attention: expected n x t x 3d, q, k and v side by side, received %s", q);
+    return ml_fail(err, ML_MISUSE, "attention: expected n x t x 3d, q, k and v side by side, received %s",
+                   ML_SHAPE_WORDS(in));
   }
   const ml_shape *keys = &c->in[1]->shape, *values = &c->in[2]->shape;
-  ml_shape_text(k, sizeof k, keys);
-  ml_shape_text(v, sizeof v, values);
   if (in->ndim != 3 || keys->ndim != 3 || in->size[0] != keys->size[0] || in->size[2] != keys->size[2])
-    return ml_fail(err, ML_MISUSE, "attention: expected q of n x t x d and k of n x s x d, received %s and %s", q, k);
+    return ml_fail(err, ML_MISUSE, "attention: expected q of n x t x d and k of n x s x d, received %s and %s",
+                   ML_SHAPE_WORDS(in), ML_SHAPE_WORDS(keys));
   if (!ml_shape_equal(keys, values))
-    return ml_fail(err, ML_MISUSE, "attention: expected v of %s, as k, received %s", k, v);
+    return ml_fail(err, ML_MISUSE, "attention: expected v of %s, as k, received %s", ML_SHAPE_WORDS(keys),
+                   ML_SHAPE_WORDS(values));
   return ML_OK;
 }
 

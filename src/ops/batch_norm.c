@@ -50,11 +50,10 @@ static ml_status check_attrs(const ml_call *c, ml_error *err) {
 }
 
 static ml_status shape_of(const ml_op *op, ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   if (ml_check_f32(op, c, err) != ML_OK || check_attrs(c, err) != ML_OK) return ML_MISUSE;
-  ml_shape_text(text, sizeof text, x);
-  if (x->ndim < 2) return ml_fail(err, ML_MISUSE, "batch_norm: expected an input of n x c or more, received %s", text);
+  if (x->ndim < 2)
+    return ml_fail(err, ML_MISUSE, "batch_norm: expected an input of n x c or more, received %s", ML_SHAPE_WORDS(x));
   if (c->inputs == 2) return ml_fail(err, ML_MISUSE, "batch_norm: a weight and a bias go together");
   int64_t channels = x->size[1];
   if (c->inputs == 3 && (check_channels(c->in[1], "weight", channels, err) != ML_OK ||
@@ -62,7 +61,8 @@ static ml_status shape_of(const ml_op *op, ml_call *c, ml_error *err) {
     return ML_MISUSE;
   if (check_running(c, channels, err) != ML_OK) return ML_MISUSE;
   if (c->attrs.norm.training && channels > 0 && ml_shape_count(x) / channels < 2)
-    return ml_fail(err, ML_MISUSE, "batch_norm: expected more than 1 value per channel in training, received %s", text);
+    return ml_fail(err, ML_MISUSE, "batch_norm: expected more than 1 value per channel in training, received %s",
+                   ML_SHAPE_WORDS(x));
   ml_set_output(c, x);
   c->saved_floats = 2 * (size_t)channels;      /* mean, then rstd */
   ml_want_scratch(c, (size_t)channels);        /* variance */

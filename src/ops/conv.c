@@ -23,21 +23,18 @@ static ml_conv2d geometry_of(const ml_call *c) {
 static size_t kernel_scratch(const ml_conv2d *g) { return (ml_conv2d_workspace(g) + 15) / 16 * 16; }
 
 static ml_status check_weight(const ml_op *op, const ml_call *c, const ml_images *x, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tw[ML_SHAPE_TEXT];
   const ml_shape *w = &c->in[1]->shape;
   const int64_t groups = c->attrs.conv2d.groups;
-  ml_shape_text(tx, sizeof tx, &c->in[0]->shape);
-  ml_shape_text(tw, sizeof tw, w);
   if (w->ndim != 4 || ml_shape_count(w) == 0)
     return ml_fail(err, ML_MISUSE, "%s: expected a weight of outputs x inputs / groups x height x width, received %s",
-                   op->name, tw);
+                   op->name, ML_SHAPE_WORDS(w));
   if (groups < 1 || x->c % groups != 0 || w->size[0] % groups != 0)
     return ml_fail(err, ML_MISUSE, "%s: groups is %lld, which does not divide %lld input and %lld output channels",
                    op->name, (long long)groups, (long long)x->c, (long long)w->size[0]);
   if (w->size[1] != x->c / groups)
     return ml_fail(err, ML_MISUSE, "%s: the weight %s in %lld group%s expects %lld channels but receives %lld (input "
-                   "%s)", op->name, tw, (long long)groups, groups == 1 ? "" : "s", (long long)(w->size[1] * groups),
-                   (long long)x->c, tx);
+                   "%s)", op->name, ML_SHAPE_WORDS(w), (long long)groups, groups == 1 ? "" : "s",
+                   (long long)(w->size[1] * groups), (long long)x->c, ML_SHAPE_WORDS(&c->in[0]->shape));
   return ML_OK;
 }
 

@@ -12,18 +12,16 @@
 #include "ops/ops.h"
 
 static ml_status check_target(const ml_call *c, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
   const ml_tensor *x = c->in[0], *t = c->in[1];
   if (ml_check_scores(&ml_op_cross_entropy, c, "logits", err) != ML_OK) return ML_MISUSE;
-  ml_shape_text(tx, sizeof tx, &x->shape);
-  ml_shape_text(tt, sizeof tt, &t->shape);
   int64_t n = x->shape.size[0], classes = x->shape.size[1];
   if (t->dtype == ML_F32 && ml_shape_equal(&t->shape, &x->shape)) return ML_OK;
   if (t->dtype == ML_F32 || t->shape.ndim != 1 || t->shape.size[0] != n)
     return ml_fail(err, ML_MISUSE,
                    "cross_entropy: for logits of %s expected %lld labels (i32 or u8) or f32 probabilities of %s, "
                    "received %s %s",
-                   tx, (long long)n, tx, ml_dtype_name(t->dtype), tt);
+                   ML_SHAPE_WORDS(&x->shape), (long long)n, ML_SHAPE_WORDS(&x->shape), ml_dtype_name(t->dtype),
+                   ML_SHAPE_WORDS(&t->shape));
   return ml_check_labels(&ml_op_cross_entropy, t, n, classes, err);
 }
 

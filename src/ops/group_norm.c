@@ -46,17 +46,16 @@ static ml_status check_parameters(const ml_op *op, const ml_call *c, ml_error *e
 }
 
 static ml_status check_size(const ml_op *op, const ml_shape *x, int64_t size, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
-  ml_shape_text(text, sizeof text, x);
   if (is_layer_norm(op)) {
     if (size >= 1 && size <= x->ndim) return ML_OK;
-    return ml_fail(err, ML_MISUSE, "layer_norm: expected 1 to %d dimensions of %s, received %lld", x->ndim, text,
-                   (long long)size);
+    return ml_fail(err, ML_MISUSE, "layer_norm: expected 1 to %d dimensions of %s, received %lld", x->ndim,
+                   ML_SHAPE_WORDS(x), (long long)size);
   }
-  if (x->ndim < 2) return ml_fail(err, ML_MISUSE, "group_norm: expected an input of n x c or more, received %s", text);
+  if (x->ndim < 2)
+    return ml_fail(err, ML_MISUSE, "group_norm: expected an input of n x c or more, received %s", ML_SHAPE_WORDS(x));
   if (size < 1 || x->size[1] % size != 0)
     return ml_fail(err, ML_MISUSE, "group_norm: %lld groups do not divide the %lld channels of %s", (long long)size,
-                   (long long)x->size[1], text);
+                   (long long)x->size[1], ML_SHAPE_WORDS(x));
   return ML_OK;
 }
 

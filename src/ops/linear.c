@@ -28,26 +28,24 @@ static size_t product_scratch(ml_layer l) {
 }
 
 static ml_status check_weight(const ml_shape *x, const ml_shape *w, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tw[ML_SHAPE_TEXT];
-  ml_shape_text(tx, sizeof tx, x);
-  ml_shape_text(tw, sizeof tw, w);
-  if (w->ndim != 2) return ml_fail(err, ML_MISUSE, "linear: expected a weight of outputs x inputs, received %s", tw);
-  if (x->ndim == 0) return ml_fail(err, ML_MISUSE, "linear: the weight %s cannot apply to a scalar input", tw);
+  if (w->ndim != 2)
+    return ml_fail(err, ML_MISUSE, "linear: expected a weight of outputs x inputs, received %s", ML_SHAPE_WORDS(w));
+  if (x->ndim == 0)
+    return ml_fail(err, ML_MISUSE, "linear: the weight %s cannot apply to a scalar input", ML_SHAPE_WORDS(w));
   int64_t received = x->size[x->ndim - 1];
   if (received != w->size[1])
-    return ml_fail(err, ML_MISUSE, "linear: the weight %s expects %lld inputs but receives %lld (input %s)", tw,
-                   (long long)w->size[1], (long long)received, tx);
+    return ml_fail(err, ML_MISUSE, "linear: the weight %s expects %lld inputs but receives %lld (input %s)",
+                   ML_SHAPE_WORDS(w), (long long)w->size[1], (long long)received, ML_SHAPE_WORDS(x));
   return ML_OK;
 }
 
 static ml_status shape_of(const ml_op *op, ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
   if (ml_check_f32(op, c, err) != ML_OK) return ML_MISUSE;
   if (check_weight(x, w, err) != ML_OK) return ML_MISUSE;
   if (c->inputs == 3 && !ml_shape_equal(&c->in[2]->shape, &(ml_shape){1, {w->size[0]}}))
     return ml_fail(err, ML_MISUSE, "linear: expected a bias of %lld, one per output, received %s",
-                   (long long)w->size[0], ml_shape_text(text, sizeof text, &c->in[2]->shape));
+                   (long long)w->size[0], ML_SHAPE_WORDS(&c->in[2]->shape));
   ml_shape shape = *x;
   shape.size[x->ndim - 1] = w->size[0];
   ml_set_output(c, &shape);

@@ -20,18 +20,17 @@ static ml_matrix view(const float *data, int64_t cols, bool transposed) {
 }
 
 static ml_status matmul_shape(ml_call *c, ml_error *err) {
-  char ta[ML_SHAPE_TEXT], tb[ML_SHAPE_TEXT];
   const ml_shape *a = &c->in[0]->shape, *b = &c->in[1]->shape;
   if (ml_check_f32(&ml_op_matmul, c, err) != ML_OK) return ML_MISUSE;
-  ml_shape_text(ta, sizeof ta, a);
-  ml_shape_text(tb, sizeof tb, b);
   if (a->ndim != 2 || b->ndim != 2)
-    return ml_fail(err, ML_MISUSE, "matmul: expected two matrices, received %s and %s", ta, tb);
+    return ml_fail(err, ML_MISUSE, "matmul: expected two matrices, received %s and %s", ML_SHAPE_WORDS(a),
+                   ML_SHAPE_WORDS(b));
   ml_product p = product_of(c);
   int64_t rows = b->size[p.tb];
   if (p.k != rows)
-    return ml_fail(err, ML_MISUSE, "matmul: %s%s has %lld columns, but %s%s has %lld rows", ta,
-                   p.ta ? " (transposed)" : "", (long long)p.k, tb, p.tb ? " (transposed)" : "", (long long)rows);
+    return ml_fail(err, ML_MISUSE, "matmul: %s%s has %lld columns, but %s%s has %lld rows", ML_SHAPE_WORDS(a),
+                   p.ta ? " (transposed)" : "", (long long)p.k, ML_SHAPE_WORDS(b), p.tb ? " (transposed)" : "",
+                   (long long)rows);
   ml_set_output(c, &(ml_shape){2, {p.m, p.n}});
   ml_want_scratch(c, ml_gemm_workspace(p.m, p.n, p.k));
   ml_want_scratch(c, p.ta ? ml_gemm_workspace(p.k, p.m, p.n) : ml_gemm_workspace(p.m, p.k, p.n));

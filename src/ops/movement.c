@@ -40,16 +40,14 @@ const ml_op ml_op_t = {"t", 1, 1, t_shape, t_forward, t_backward, {0}};
 /* ---- reshape ---- */
 
 static ml_status reshape_shape(ml_call *c, ml_error *err) {
-  char from[ML_SHAPE_TEXT], to[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *shape = &c->attrs.reshape.shape;
-  ml_shape_text(from, sizeof from, x);
-  ml_shape_text(to, sizeof to, shape);
   int64_t count = 1, have = ml_shape_count(x);
   bool fits = true;
   for (int d = 0; d < shape->ndim; d++)
     fits &= shape->size[d] >= 0 && !__builtin_mul_overflow(count, shape->size[d], &count);
   if (!fits || count != have)
-    return ml_fail(err, ML_MISUSE, "reshape: the %lld elements of %s do not fit %s", (long long)have, from, to);
+    return ml_fail(err, ML_MISUSE, "reshape: the %lld elements of %s do not fit %s", (long long)have,
+                   ML_SHAPE_WORDS(x), ML_SHAPE_WORDS(shape));
   set_output_like(c, c->in[0], shape);
   c->out_is_view = true;
   return ML_OK;

@@ -60,6 +60,8 @@ bool ml_shape_equal(const ml_shape *a, const ml_shape *b);
 /* "128x784", "scalar" for no dimensions; writes into text[size] and returns it. */
 const char *ml_shape_text(char *text, size_t size, const ml_shape *shape);
 #define ML_SHAPE_TEXT 160
+/* The same for an argument of ml_fail: the text lasts as long as the block around it. */
+#define ML_SHAPE_WORDS(shape) ml_shape_text((char[ML_SHAPE_TEXT]){0}, ML_SHAPE_TEXT, shape)
 /* The shape that a and b broadcast to by NumPy's rule; false if they do not fit. */
 bool ml_shape_broadcast(ml_shape *out, const ml_shape *a, const ml_shape *b);
 

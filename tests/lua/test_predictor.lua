@@ -93,6 +93,26 @@ function TestPredictor:testRecordingStaysAsItWas()
   lu.assertEquals(core.recording(was), was)
 end
 
+function TestPredictor:testNoPictures()
+  local p = ml.predictor(trained(nn.Sequential { nn.Flatten(), nn.Linear(4) }, { 3, 2 }), { shape = { 3, 2 } })
+  lu.assertEquals(p:probabilities(ml.zeros(0, 3, 2)).shape, { 0, 4 })
+  lu.assertEquals(p:probabilities(ml.zeros(3, 2)).shape, { 1, 4 })
+  lu.assertEquals(p:probabilities(ml.zeros(1, 3, 2)).shape, { 1, 4 })
+end
+
+function TestPredictor:testPixelsOfOtherSizes()
+  local p = ml.predictor(trained(nn.Sequential { nn.Flatten(), nn.Linear(4) }, { 3, 2 }), { shape = { 3, 2 } })
+  local function refused(pixels, got)
+    lu.assertErrorMsgContains("expected pixels of 3x2, or several of them, got " .. got, p.probabilities, p, pixels)
+  end
+  refused(ml.zeros(2, 3), "2x3")
+  refused(ml.zeros(6), "6")
+  refused(ml.zeros(1, 1, 3, 2), "1x1x3x2")
+  refused(ml.zeros {}, "scalar")
+  refused(7, "7")
+  refused(nil, "nil")
+end
+
 function TestPredictor:testMisuse()
   lu.assertErrorMsgContains("expected a model, got 3", ml.predictor, 3, { shape = { 2 } })
   lu.assertErrorMsgContains("shape", ml.predictor, nn.Sequential { nn.Linear(2) }, {})
