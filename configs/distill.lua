@@ -2,8 +2,8 @@
 -- larger one says of varied pictures, and not from the labels alone. The teacher, a convolutional network, is trained
 -- first, in the same run; what is saved and measured is the student, 784-64-10.
 --
--- Test accuracy of the student's final weights: 98.39%, the mean of seeds 1 to 3 (deviation 0.05),
--- f32; from the labels alone (alpha=0 --seed 1) 98.08%.
+-- Test accuracy of the student's final weights: 98.39% +- 0.04, mean and deviation of --seed 1 to 5 (98.45,
+-- 98.35, 98.38, 98.37, 98.40), f32; from the labels alone (alpha=0 --seed 1) 98.08%.
 local ml = require "mnistlua"
 local nn, optim, sched = ml.nn, ml.optim, ml.sched
 

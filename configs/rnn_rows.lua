@@ -2,8 +2,8 @@
 -- last row: a GRU of 128 units and one linear layer, 61,962 parameters. Gradients that pass through 28 steps may grow,
 -- so their norm is clipped; AdamW under a one-cycle learning rate.
 --
--- Test accuracy of the final weights: 99.02%, the mean of seeds 1 to 3 (deviation 0.06), f32; about a minute on two
--- cores that have nothing else to do.
+-- Test accuracy of the final weights: 99.05% +- 0.06, mean and deviation of --seed 1 to 5 (99.08, 99.03, 98.96, 99.11,
+-- 99.07), f32; about a minute on two cores that have nothing else to do.
 --
 -- Tuned on the last 10,000 training images (val=10000, one seed each): a GRU has 99.11% there, an LSTM (cell=LSTM)
 -- 98.98%; twice the batch with lr=0.007 99.03%, shifts by up to a pixel 99.01%.

@@ -3,7 +3,8 @@
 -- is moved a little in the direction that would change it most. No new pictures, no noise: the network is compared with
 -- itself. Shows gradients by the input.
 --
--- Test accuracy of the final weights: 99.18%, of val=10000 --seed 0 (trained on 50,000 images), f32. One seed only.
+-- Test accuracy of the final weights: 99.14% +- 0.02, mean and deviation of --seed 1 to 5 (99.12, 99.14, 99.16, 99.13,
+-- 99.14), f32.
 --
 -- How it was found: trained on the first 50,000 training images, judged on the last 10,000 (val=10000), seed 0:
 -- epsilon 2: 99.06, epsilon 5: 99.10. A pixel has deviation 1 here, so epsilon 5 is 1.5 where pixels go from 0 to 1.
