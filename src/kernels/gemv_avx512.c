@@ -20,7 +20,7 @@ static int gather_some(ml_gemv_inputs *in, int *count, const float *x, int n) {
     const __mmask16 nonzero = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
     _mm512_storeu_ps(in->value + found, _mm512_maskz_compress_ps(nonzero, v));
     _mm512_storeu_si512(in->at + found, _mm512_maskz_compress_epi32(nonzero, at));
-    found += __builtin_popcount(nonzero);
+    found += __builtin_popcount(_cvtmask16_u32(nonzero)); /* gcc 12 may read 32 bits of a mask it stored as 16 */
   }
   *count = found;
   return p;
