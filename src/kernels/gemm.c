@@ -5,7 +5,8 @@
  * M_STAGE x N_STAGE x (BLOCKS_PER_STAGE blocks) at most are packed into the workspace by all threads (one parallel
  * region), as far as operands do not lie in memory in rows anyway, and multiplied by all threads (a second one), tile
  * by tile of C. An element of C belongs to one tile and is always the same chain of operations, so neither the tiles'
- * size nor the number of threads shows in the result. */
+ * size nor the number of threads shows in the result. Where an operand has many zeros, products that consist of
+ * nothing else are left out (gemm_zeros.h). */
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/pool.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_micro.h"
+#include "kernels/gemm_zeros.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
@@ -26,7 +28,9 @@ enum {
   TILES_WANTED = 32,       /* smaller products are cut until there are this many tiles ... */
   TILE_MIN_WORK = 1 << 18, /* ... or they are smaller than twice this many multiply-adds */
   SWAP_LIMIT = 5 << 17,    /* floats of a result that may be computed transposed and turned tile by tile */
-  PACK_CHUNK = 1 << 14     /* floats that a thread packs at a time */
+  SWAP_DEPTH = 128,        /* products from which such a result is worth turning for narrower panels of zeros */
+  PACK_CHUNK = 1 << 14,    /* floats that a thread packs at a time */
+  ZEROS_FROM = 1 << 22     /* multiply-adds from which zeros are looked for */
 };
 
 /* Where a result that is computed as its transpose belongs. */
@@ -45,6 +49,8 @@ typedef struct gemm {
   int64_t m, n, k;
   int64_t k_block;
   float *packed_a, *packed_b;
+  enum { NEITHER, SPARSE_A, SPARSE_B } sparse; /* the operand in which zeros are left out */
+  ml_zero_lists zeros;              /* of this operand in this stage */
   bool direct_a;                    /* A's rows are contiguous: only a last panel of fewer than mr rows is packed */
   bool direct_b;                    /* B's rows are: only a last panel of fewer than nr columns is packed */
   /* the stage: rows i0.., columns j0.., products p0.. */
@@ -65,10 +71,19 @@ static int64_t packed_b_floats(int64_t n, int64_t depth) {
   return ml_round_up(ml_min64(ml_round_up(n, ML_MICRO_MAX_COLS), N_STAGE) * depth, 16);
 }
 
+static int64_t stage_depth(int64_t k) { return ml_min64(k, BLOCKS_PER_STAGE * ml_k_block(k)); }
+
+/* Floats that hold a stage's lists, whichever operand they are of; 0 if there will be none. */
+static int64_t list_floats(int64_t m, int64_t n, int64_t k) {
+  if (m * n < ZEROS_FROM / k) return 0;
+  const int64_t panels = ml_ceil_div(ml_max64(ml_min64(m, M_STAGE), ml_min64(n, N_STAGE)), ML_MICRO_MIN_WIDTH);
+  return ml_round_up(ml_ceil_div(ml_zero_lists_room(panels, stage_depth(k), ml_k_block(k)), 2), 16);
+}
+
 static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
-  const int64_t depth = ml_min64(k, BLOCKS_PER_STAGE * ml_k_block(k));
-  const int64_t rows = ml_min64(m, M_STAGE);
-  return packed_b_floats(n, depth) + ml_round_up(ml_round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
+  const int64_t depth = stage_depth(k), rows = ml_min64(m, M_STAGE);
+  const int64_t packed_a = ml_round_up(ml_round_up(rows, ML_MICRO_MAX_ROWS) * depth, 16);
+  return packed_b_floats(n, depth) + packed_a + list_floats(m, n, k);
 }
 
 /* Floats from row to row of the transpose of a result of m rows: an odd number of cache lines, so that those of a
@@ -76,7 +91,8 @@ static int64_t packing_floats(int64_t m, int64_t n, int64_t k) {
 static int64_t turn_stride(int64_t m) { return (ml_ceil_div(m, 16) | 1) * 16; }
 
 /* Whether c is computed as the transpose of b^T a^T where that saves packing: a layer's product x W^T reads W, the
- * larger operand, along its rows, so W can be the one that is not packed. Elements are the same chains of operations
+ * larger operand, along its rows, so W can be the one that is not packed. Or where that makes panels of zeros narrower,
+ * of which more hold nothing else: A's are of mr rows, B's of nr columns. Elements are the same chains of operations
  * either way. */
 static bool may_swap(int64_t m, int64_t n) { return n > m && n * turn_stride(m) <= SWAP_LIMIT; }
 
@@ -131,6 +147,31 @@ static void pack_chunk(void *ctx, uint32_t chunk) {
   if (a_begin < a_end) pack_a(g, a_begin, a_end, p);
 }
 
+/* ---- leaving out zeros ---- */
+
+/* Looks at values, which decide what is read but not what comes out. */
+static void choose_sparse(gemm *g) {
+  const ml_operand a = {g->a.data, g->m, g->a.row, g->k, g->a.col}, b = {g->b.data, g->n, g->b.col, g->k, g->b.row};
+  g->sparse = NEITHER;
+  if (list_floats(g->m, g->n, g->k) == 0) return;
+  if (ml_zeros_many(&a, g->micro->mr)) {
+    if (ml_operand_finite(&b)) g->sparse = SPARSE_A;
+  } else if (ml_zeros_many(&b, g->micro->nr)) {
+    if (ml_operand_finite(&a)) g->sparse = SPARSE_B;
+  }
+}
+
+static void list_stage(gemm *g) {
+  ml_operand o = {g->a.data + g->i0 * g->a.row + g->p0 * g->a.col, g->rows, g->a.row, g->depth, g->a.col};
+  if (g->sparse == SPARSE_B) {
+    o = (ml_operand){g->b.data + g->j0 * g->b.col + g->p0 * g->b.row, g->cols, g->b.col, g->depth, g->b.row};
+  }
+  g->zeros.operand = o;
+  g->zeros.width = g->sparse == SPARSE_A ? g->micro->mr : g->micro->nr;
+  g->zeros.block = g->k_block;
+  ml_zero_lists_fill(&g->zeros);
+}
+
 static float finish(float v, ml_epilogue e, int64_t j) {
   if (e.bias) v += e.bias[j];
   return e.relu && v < 0.0f ? 0.0f : v;
@@ -157,16 +198,21 @@ static void turn_block(const turn *to, const float *t, int64_t ldt, int64_t i0, 
 static void run_micro(const gemm *g, float *c, int64_t ldc, int64_t a_panel, int64_t b_panel, int64_t p,
                       int64_t depth, int64_t rows_here, const ml_finish *f) {
   const ml_micro *micro = g->micro;
-  const bool in_place = b_panel < g->direct_b_panels;
-  const int64_t ldb = in_place ? g->b.row : micro->nr;
-  const float *b = in_place ? g->b.data + (g->p0 + p) * ldb + g->j0 + b_panel * micro->nr
-                            : g->packed_b + panel_row(g, g->b_panels, b_panel, p) * micro->nr;
-  if (a_panel < g->direct_a_panels) {
-    const float *rows = g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p;
-    micro->run_rows(c, ldc, rows, g->a.row, b, ldb, depth, rows_here, f);
+  const bool b_in_place = b_panel < g->direct_b_panels;
+  const int64_t ldb = b_in_place ? g->b.row : micro->nr;
+  const float *b = b_in_place ? g->b.data + (g->p0 + p) * ldb + g->j0 + b_panel * micro->nr
+                              : g->packed_b + panel_row(g, g->b_panels, b_panel, p) * micro->nr;
+  const bool a_in_place = a_panel < g->direct_a_panels;
+  const float *a = a_in_place ? g->a.data + (g->i0 + a_panel * micro->mr) * g->a.row + g->p0 + p
+                              : g->packed_a + panel_row(g, g->a_panels, a_panel, p) * micro->mr;
+  if (g->sparse != NEITHER) {
+    const uint16_t *at = ml_zero_list(&g->zeros, g->sparse == SPARSE_A ? a_panel : b_panel, p);
+    const int64_t row = a_in_place ? g->a.row : 1, step = a_in_place ? 1 : micro->mr;
+    micro->run_some(c, ldc, a, row, step, b, ldb, at, at[-1], rows_here, f);
+  } else if (a_in_place) {
+    micro->run_rows(c, ldc, a, g->a.row, b, ldb, depth, rows_here, f);
   } else {
-    const float *rows = g->packed_a + panel_row(g, g->a_panels, a_panel, p) * micro->mr;
-    micro->run_packed(c, ldc, rows, b, ldb, depth, rows_here, f);
+    micro->run_packed(c, ldc, a, b, ldb, depth, rows_here, f);
   }
 }
 
@@ -258,6 +304,7 @@ static void run_stage(gemm *g, bool fresh_b) {
     g->pack_groups = ml_ceil_div(panels, g->pack_group);
     ml_pool_run(pack_chunk, g, (uint32_t)(g->pack_groups * ml_ceil_div(g->depth, g->k_block)));
   }
+  if (g->sparse == SPARSE_A || (g->sparse == SPARSE_B && fresh_b)) list_stage(g);
   plan_tiles(g);
   ml_pool_run(multiply_tile, g, (uint32_t)(g->tiles_down * g->tiles_across));
 }
@@ -272,9 +319,10 @@ static void run_stages(gemm *g, float *work) {
   g->direct_a = g->a.col == 1;
   g->direct_b = g->b.col == 1;
   g->k_block = ml_k_block(g->k);
-  const int64_t depth = ml_min64(g->k, BLOCKS_PER_STAGE * g->k_block);
+  const int64_t depth = stage_depth(g->k);
   g->packed_b = work;
   g->packed_a = work + packed_b_floats(g->n, depth);
+  g->zeros.room = (uint16_t *)(void *)(work + packing_floats(g->m, g->n, g->k) - list_floats(g->m, g->n, g->k));
   for (g->j0 = 0; g->j0 < g->n; g->j0 += N_STAGE) {
     g->cols = ml_min64(N_STAGE, g->n - g->j0);
     for (g->p0 = 0; g->p0 < g->k; g->p0 += depth) {
@@ -285,6 +333,20 @@ static void run_stages(gemm *g, float *work) {
       }
     }
   }
+}
+
+/* The transpose of the result will be computed, into the workspace. */
+static void swap_operands(gemm *g, const turn *t, float *work) {
+  const ml_matrix a = {g->b.data, g->b.col, g->b.row}, b = {g->a.data, g->a.col, g->a.row};
+  const int64_t m = g->n, n = g->m;
+  g->a = a;
+  g->b = b;
+  g->m = m;
+  g->n = n;
+  g->c = work + packing_floats(m, n, g->k);
+  g->ldc = turn_stride(n);
+  g->epilogue = ML_NO_EPILOGUE;
+  g->turn = t;
 }
 
 void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
@@ -300,15 +362,12 @@ void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int
   }
   gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .epilogue = e, .m = m, .n = n, .k = k};
   const turn t = {c, ldc, e};
-  if (may_swap(m, n) && b.row == 1) {
-    g.c = work + packing_floats(n, m, k);
-    g.ldc = turn_stride(m);
-    g.a = (ml_matrix){b.data, b.col, b.row};
-    g.b = (ml_matrix){a.data, a.col, a.row};
-    g.epilogue = ML_NO_EPILOGUE;
-    g.m = n;
-    g.n = m;
-    g.turn = &t;
+  const bool can_swap = may_swap(m, n);
+  if (can_swap && b.row == 1) swap_operands(&g, &t, work);
+  choose_sparse(&g);
+  if (can_swap && !g.turn && g.sparse == SPARSE_B && k >= SWAP_DEPTH) {
+    swap_operands(&g, &t, work);
+    g.sparse = SPARSE_A;
   }
   run_stages(&g, work);
 }

@@ -7,12 +7,13 @@
 
 enum { MR = 6, NR = 16, STEP = 2 };
 
-/* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]. The rows are reached from one pointer in three
+/* The first mr rows, a constant. a[p, i] lies at a[i * row + p * step]; p runs through at[0..k-1] or, where that is
+ * NULL, a constant too, through 0..k-1. The rows are reached from one pointer in three
  * (+0, +row, +2 row are addressing modes), so that pointers and sums fit the registers. */
 static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile(
     float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
-    int64_t k, int mr, const ml_finish *f) {
-  ml_micro_touch(c, ldc, a, row, step, mr, b, ldb, k, NR, f);
+    const uint16_t *at, int64_t k, int mr, const ml_finish *f) {
+  ml_micro_touch(c, ldc, a, row, step, mr, b, ldb, at, k, NR, f);
   const float *rows[MR / 3];
   __m256 s[MR][2];
 #pragma GCC unroll 2
@@ -20,8 +21,11 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
 #pragma GCC unroll 6
   for (int i = 0; i < mr; i++) s[i][0] = s[i][1] = _mm256_setzero_ps();
 #pragma GCC unroll 4
-  for (int64_t p = 0; p < k; p++, b += ldb) {
-    const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + 8);
+  for (int64_t q = 0; q < k; q++) {
+    const float *from = at ? b + at[q] * ldb : b;
+    const __m256 b0 = _mm256_loadu_ps(from), b1 = _mm256_loadu_ps(from + 8);
+#pragma GCC unroll 2
+    for (int g = 0; at && g < MR / 3; g++) rows[g] = a + at[q] * step + 3 * g * row;
 #pragma GCC unroll 6
     for (int i = 0; i < mr; i++) {
       const __m256 ai = _mm256_broadcast_ss(rows[i / 3] + i % 3 * row);
@@ -29,7 +33,8 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
       s[i][1] = _mm256_fmadd_ps(ai, b1, s[i][1]);
     }
 #pragma GCC unroll 2
-    for (int g = 0; g < MR / 3; g++) rows[g] += step;
+    for (int g = 0; !at && g < MR / 3; g++) rows[g] += step;
+    if (!at) b += ldb;
   }
   if (f->add) {
 #pragma GCC unroll 6
@@ -63,24 +68,36 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
 static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b,
                                                  int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   if (rows > 4) {
-    tile(c, ldc, a, 1, MR, b, ldb, k, 6, f);
+    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 6, f);
   } else if (rows > 2) {
-    tile(c, ldc, a, 1, MR, b, ldb, k, 4, f);
+    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 4, f);
   } else {
-    tile(c, ldc, a, 1, MR, b, ldb, k, 2, f);
+    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 2, f);
   }
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
                                                int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   if (rows > 4) {
-    tile(c, ldc, a, lda, 1, b, ldb, k, 6, f);
+    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 6, f);
   } else if (rows > 2) {
-    tile(c, ldc, a, lda, 1, b, ldb, k, 4, f);
+    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 4, f);
   } else {
-    tile(c, ldc, a, lda, 1, b, ldb, k, 2, f);
+    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 2, f);
   }
 }
 
-const ml_micro ml_micro_avx2 = {MR, NR, STEP, run_packed, run_rows};
+static ML_WITHOUT_ADDRESS_CHECKS void run_some(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
+                                               const float *b, int64_t ldb, const uint16_t *at, int64_t count,
+                                               int64_t rows, const ml_finish *f) {
+  if (rows > 4) {
+    tile(c, ldc, a, row, step, b, ldb, at, count, 6, f);
+  } else if (rows > 2) {
+    tile(c, ldc, a, row, step, b, ldb, at, count, 4, f);
+  } else {
+    tile(c, ldc, a, row, step, b, ldb, at, count, 2, f);
+  }
+}
+
+const ml_micro ml_micro_avx2 = {MR, NR, STEP, run_packed, run_rows, run_some};
 #endif

@@ -16,6 +16,7 @@
 
 #define ML_MICRO_MAX_ROWS 12
 #define ML_MICRO_MAX_COLS 32
+#define ML_MICRO_MIN_WIDTH 4 /* of mr and of nr */
 
 /* Handed over by reference: copied, its fields would be stored one by one and loaded as a whole, for which a processor
  * waits until all stores before it are done.
@@ -39,6 +40,11 @@ typedef struct ml_micro {
   /* The same sums for rows of A as they lie in memory, a[i * lda + p]: packing them would only cost. */
   void (*run_rows)(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t k,
                    int64_t rows, const ml_finish *f);
+
+  /* The same sums over p = at[0], at[1], ... at[count - 1] only, in this order: the products of the others are known
+   * to be zeros (gemm_zeros.h). a[p, i] lies at a[i * row + p * step]. */
+  void (*run_some)(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
+                   const uint16_t *at, int64_t count, int64_t rows, const ml_finish *f);
 } ml_micro;
 
 /* How sums along k are cut: the size of the blocks, as few as the limit allows, all equal but for the last. Part of
@@ -55,15 +61,20 @@ extern const ml_micro ml_micro_avx2, ml_micro_avx512;
 #endif
 
 /* The ranges that a register kernel is about to touch: mr rows of A, a[p, i] at a[i * row + p * step], k rows of B,
- * and mr rows of c. */
+ * those of `at` unless it is NULL, and mr rows of c. */
 static inline void ml_micro_touch(const float *c, int64_t ldc, const float *a, int64_t row, int64_t step, int mr,
-                                  const float *b, int64_t ldb, int64_t k, int nr, const ml_finish *f) {
+                                  const float *b, int64_t ldb, const uint16_t *at, int64_t k, int nr,
+                                  const ml_finish *f) {
   const size_t one = sizeof(float);
-  if (ldb == nr) ml_touch(b, (size_t)(k * nr) * one);
-  for (int64_t p = 0; p < k && ldb != nr; p++) ml_touch(b + p * ldb, (size_t)nr * one);
-  if (k > 0 && step > 1) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
+  for (int64_t q = 0; q < k && at; q++) {
+    ml_touch(b + at[q] * ldb, (size_t)nr * one);
+    for (int i = 0; i < mr; i++) ml_touch(a + i * row + at[q] * step, one);
+  }
+  if (ldb == nr && !at) ml_touch(b, (size_t)(k * nr) * one);
+  for (int64_t p = 0; p < k && ldb != nr && !at; p++) ml_touch(b + p * ldb, (size_t)nr * one);
+  if (k > 0 && step > 1 && !at) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
   for (int i = 0; i < mr; i++) {
-    if (step == 1) ml_touch(a + i * row, (size_t)k * one);
+    if (step == 1 && !at) ml_touch(a + i * row, (size_t)k * one);
     ml_touch(c + i * ldc, (size_t)nr * one);
   }
   if (f->bias) ml_touch(f->bias, (size_t)nr * one);

@@ -8,17 +8,18 @@
 
 enum { MR = 4, NR = 8, STEP = MR };
 
-/* a[p, i] lies at a[i * row + p * step]. */
+/* a[p, i] lies at a[i * row + p * step]; p runs through at[0..k-1] or, where that is NULL, through 0..k-1. */
 static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile(
     float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
-    int64_t k, const ml_finish *f) {
-  ml_micro_touch(c, ldc, a, row, step, MR, b, ldb, k, NR, f);
+    const uint16_t *at, int64_t k, const ml_finish *f) {
+  ml_micro_touch(c, ldc, a, row, step, MR, b, ldb, at, k, NR, f);
   ml_vec4 s[MR][2] = {0};
-  for (int64_t p = 0; p < k; p++, a += step, b += ldb) {
-    const ml_vec4 b0 = ml_vec4_load(b), b1 = ml_vec4_load(b + 4);
+  for (int64_t q = 0; q < k; q++) {
+    const int64_t p = at ? at[q] : q;
+    const ml_vec4 b0 = ml_vec4_load(b + p * ldb), b1 = ml_vec4_load(b + p * ldb + 4);
     for (int i = 0; i < MR; i++) {
-      s[i][0] += a[i * row] * b0;
-      s[i][1] += a[i * row] * b1;
+      s[i][0] += a[i * row + p * step] * b0;
+      s[i][1] += a[i * row + p * step] * b1;
     }
   }
   for (int i = 0; i < MR; i++) {
@@ -36,13 +37,20 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
 static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b,
                                                  int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   (void)rows;
-  tile(c, ldc, a, 1, MR, b, ldb, k, f);
+  tile(c, ldc, a, 1, MR, b, ldb, NULL, k, f);
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
                                                int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
   (void)rows;
-  tile(c, ldc, a, lda, 1, b, ldb, k, f);
+  tile(c, ldc, a, lda, 1, b, ldb, NULL, k, f);
 }
 
-const ml_micro ml_micro_portable = {MR, NR, STEP, run_packed, run_rows};
+static ML_WITHOUT_ADDRESS_CHECKS void run_some(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
+                                               const float *b, int64_t ldb, const uint16_t *at, int64_t count,
+                                               int64_t rows, const ml_finish *f) {
+  (void)rows;
+  tile(c, ldc, a, row, step, b, ldb, at, count, f);
+}
+
+const ml_micro ml_micro_portable = {MR, NR, STEP, run_packed, run_rows, run_some};

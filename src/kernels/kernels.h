@@ -41,7 +41,8 @@ typedef struct ml_epilogue {
 /* c[m,n] = epilogue(a[m,k] b[k,n]), in the precision in use (kernels/precision.h). c is row-major with leading
  * dimension ldc and is overwritten. work has ml_gemm_workspace(m, n, k) floats (at most 12 MB, however large the
  * product), 64-byte aligned. k of 0 gives the epilogue of zeros. A row of c does not depend on m: computed alone or
- * among others, it has the same bits. */
+ * among others, it has the same bits. In f32, products that are zero for some neighbouring rows of a, or columns of b,
+ * are left out where there are many. */
 void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
              float *work);
 
