@@ -51,11 +51,9 @@ void l_push_element(lua_State *L, const ml_tensor *t, int64_t index) {
 }
 
 void l_same_kind(lua_State *L, const ml_tensor *a, const ml_tensor *b) {
-  char expected[ML_SHAPE_TEXT], found[ML_SHAPE_TEXT];
   if (a->dtype == b->dtype && ml_shape_equal(&a->shape, &b->shape)) return;
   l_raise(L, "expected %s tensor of %s, got %s of %s", ml_dtype_noun(a->dtype),
-          ml_shape_text(expected, sizeof expected, &a->shape), ml_dtype_name(b->dtype),
-          ml_shape_text(found, sizeof found, &b->shape));
+          ML_SHAPE_WORDS(&a->shape), ml_dtype_name(b->dtype), ML_SHAPE_WORDS(&b->shape));
 }
 
 int64_t l_convert(ml_tensor *to, const ml_tensor *from) {

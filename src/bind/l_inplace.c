@@ -9,9 +9,8 @@
 
 static int l_item(lua_State *L) {
   const ml_tensor *t = l_tensor(L, 1);
-  char text[ML_SHAPE_TEXT];
   if (ml_tensor_count(t) != 1)
-    return l_raise(L, "item: expected a tensor of one element, got %s", ml_shape_text(text, sizeof text, &t->shape));
+    return l_raise(L, "item: expected a tensor of one element, got %s", ML_SHAPE_WORDS(&t->shape));
   l_push_element(L, t, 0);
   return 1;
 }

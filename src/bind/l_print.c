@@ -103,7 +103,6 @@ static void choose_format(printer *p) {
 }
 
 static void print_tensor(printer *p, const ml_tensor *t) {
-  char shape[ML_SHAPE_TEXT];
   *p = (printer){ .t = t, .measuring = true, .whole = true, .low = INFINITY, .columns = MOST_COLUMNS / 2 };
   dimension(p, 0, 0);
   choose_format(p);
@@ -117,20 +116,18 @@ static void print_tensor(printer *p, const ml_tensor *t) {
     put(p, t->dtype == ML_F32 ? ")" : ", %s)", ml_dtype_name(t->dtype));
     return;
   }
-  put(p, "tensor %s %s\n", ml_shape_text(shape, sizeof shape, &t->shape), ml_dtype_name(t->dtype));
+  put(p, "tensor %s %s\n", ML_SHAPE_WORDS(&t->shape), ml_dtype_name(t->dtype));
   if (ml_tensor_count(t) == 0) put(p, "[]");
   else dimension(p, 0, 0);
 }
 
 int l_tensor_tostring(lua_State *L) {
-  char shape[ML_SHAPE_TEXT];
   ml_tensor **box = luaL_testudata(L, 1, L_TENSOR);
   if (!box) return l_bad(L, 1, NULL, "a Tensor");
   if (!*box) {
     lua_pushliteral(L, "tensor (released)");
   } else if (!(*box)->storage) {
-    lua_pushfstring(L, "tensor %s %s (expired)", ml_shape_text(shape, sizeof shape, &(*box)->shape),
-                    ml_dtype_name((*box)->dtype));
+    lua_pushfstring(L, "tensor %s %s (expired)", ML_SHAPE_WORDS(&(*box)->shape), ml_dtype_name((*box)->dtype));
   } else {
     printer p;
     print_tensor(&p, *box);

@@ -175,13 +175,12 @@ static ml_tensor *try_row(lua_State *L, ml_tensor *t, int64_t i, ml_error *err) 
 
 /* The row number at stack index 2, from 0; one past the last is allowed. */
 static int64_t row_number(lua_State *L, const ml_tensor *t) {
-  char text[ML_SHAPE_TEXT];
   if (lua_type(L, 2) != LUA_TNUMBER) l_bad(L, 2, "index of a Tensor", "a row number or a name");
   if (t->shape.ndim == 0) l_raise(L, "a scalar has no rows; :item() gives its value");
   int64_t n = t->shape.size[0], i = l_int(L, 2, "index of a Tensor", INT64_MIN, INT64_MAX);
   if (i < 1 || i > n + 1)
     l_raise(L, "row %lld is out of range: a tensor of %s has rows 1 to %lld", (long long)i,
-            ml_shape_text(text, sizeof text, &t->shape), (long long)n);
+            ML_SHAPE_WORDS(&t->shape), (long long)n);
   return i - 1;
 }
 

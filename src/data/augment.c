@@ -60,11 +60,10 @@ static ml_status check_ranges(const ml_augment_options *o, ml_error *err) {
 static bool differs(ml_range r, double neutral) { return r.low != neutral || r.high != neutral; }
 
 static ml_status check_picture(const ml_augment *a, const ml_tensor *images, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_augment_options *o = &a->o;
   if (a->size.planes == 0 && (a->maps || a->bends || o->erase_p > 0 || o->cutmix > 0))
     return ml_fail(err, ML_MISUSE, "augmentation needs pictures (samples x height x width), but the samples are %s",
-                   ml_shape_text(text, sizeof text, &images->shape));
+                   ML_SHAPE_WORDS(&images->shape));
   const int64_t side = a->size.height < a->size.width ? a->size.height : a->size.width;
   if (o->erase_p > 0 && o->erase_size.high > (double)side)
     return ml_fail(err, ML_MISUSE, "erase size of %g, but the pictures have %lld x %lld pixels", o->erase_size.high,

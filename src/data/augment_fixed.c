@@ -85,11 +85,10 @@ static void move_strip(void *ctx, uint32_t strip) {
 }
 
 ml_tensor *ml_augment_batch(const ml_tensor *x, const ml_affine *map, double background, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   batch_job job = {.x = x, .background = (float)background};
   if (x->dtype != ML_F32 || !ml_picture_size_of(&job.size, &x->shape)) {
     ml_fail(err, ML_MISUSE, "expected f32 pictures (samples x height x width), received %s %s", ml_dtype_name(x->dtype),
-            ml_shape_text(text, sizeof text, &x->shape));
+            ML_SHAPE_WORDS(&x->shape));
     return NULL;
   }
   job.warp = (ml_warp){.height = job.size.height, .width = job.size.width};

@@ -69,18 +69,16 @@ static ml_status read_header(ml_source *s, ml_shape *shape, size_t *bytes, ml_er
     fits = fits && ml_size_mul(*bytes, size, bytes) && *bytes <= MAX_BYTES;
   }
   if (fits) return ML_OK;
-  char text[ML_SHAPE_TEXT];
   return ml_fail(err, ML_FORMAT, "%s: has %s bytes by its header at byte 4, expected at most %zu", s->path,
-                 ml_shape_text(text, sizeof text, shape), MAX_BYTES);
+                 ML_SHAPE_WORDS(shape), MAX_BYTES);
 }
 
 /* The shape's bytes do not lie in the file: found is how many do, `or_more` if counting stopped there. */
 static ml_status wrong_length(const ml_source *s, const ml_shape *shape, size_t bytes, size_t found, bool or_more,
                               ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   size_t header = 4 + 4 * (size_t)shape->ndim;
   return ml_fail(err, ML_FORMAT, "%s: expected %zu bytes of data (%s) after the header, found %zu%s; %s at byte %zu",
-                 s->path, bytes, ml_shape_text(text, sizeof text, shape), found, or_more ? " or more" : "",
+                 s->path, bytes, ML_SHAPE_WORDS(shape), found, or_more ? " or more" : "",
                  found < bytes ? "the data end" : "they should end", found < bytes ? header + found : header + bytes);
 }
 

@@ -85,9 +85,8 @@ static ml_status make_images(images_job *job, const char *path, ml_error *err) {
   ml_shape shape = {.ndim = 3, .size = {n, job->height, job->width}};
   if (job->o->channels == 3) shape = (ml_shape){.ndim = 4, .size = {n, 3, job->height, job->width}};
   if ((size_t)n > MAX_BYTES / bytes) {
-    char text[ML_SHAPE_TEXT];
     return ml_fail(err, ML_FORMAT, "%s: %s bytes of pictures, expected at most %zu", path,
-                   ml_shape_text(text, sizeof text, &shape), MAX_BYTES);
+                   ML_SHAPE_WORDS(&shape), MAX_BYTES);
   }
   job->images = ml_tensor_new(ML_U8, &shape, err);
   return job->images ? ML_OK : ML_NOMEM;

@@ -82,11 +82,10 @@ static ml_tensor *make_labels(const ml_dataset *d, ml_error *err) {
 }
 
 ml_dataset *ml_dataset_straightened(const ml_dataset *d, bool deskew, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   straighten_job job = {.d = d, .deskew = deskew};
   if (!ml_picture_size_of(&job.size, &d->images->shape)) {
     ml_fail(err, ML_MISUSE, "expected pictures (samples x height x width), but the samples are %s",
-            ml_shape_text(text, sizeof text, &d->images->shape));
+            ML_SHAPE_WORDS(&d->images->shape));
     return NULL;
   }
   ml_shape shape = d->images->shape;

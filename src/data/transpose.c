@@ -23,9 +23,8 @@ static void transpose_range(void *ctx, int64_t begin, int64_t end) {
 ml_status ml_transpose_pictures(ml_tensor *images, ml_error *err) {
   const ml_shape *shape = &images->shape;
   if (images->dtype != ML_U8 || shape->ndim != 3 || shape->size[1] != shape->size[2]) {
-    char text[ML_SHAPE_TEXT];
     return ml_fail(err, ML_FORMAT, "expected square pictures of bytes, found %s of %s",
-                   ml_shape_text(text, sizeof text, shape), ml_dtype_name(images->dtype));
+                   ML_SHAPE_WORDS(shape), ml_dtype_name(images->dtype));
   }
   transpose_job job = {images->u8, shape->size[1]};
   ml_pool_for(transpose_range, &job, shape->size[0], 256);

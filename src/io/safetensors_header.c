@@ -176,9 +176,8 @@ static ml_status get_offsets(ml_st_entry *entry, const json_t *value, uint64_t d
 
 /* shape * dtype must give exactly the bytes that data_offsets span. */
 static ml_status check_span(const ml_st_entry *entry, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
+  const char *text = ML_SHAPE_WORDS(&entry->shape);
   size_t bytes = ml_dtype_size(entry->dtype);
-  ml_shape_text(text, sizeof text, &entry->shape);
   for (int i = 0; i < entry->shape.ndim; i++)
     if (!ml_size_mul(bytes, (size_t)entry->shape.size[i], &bytes) || bytes > INT64_MAX)
       return fail_tensor(err, entry->name, "shape %s has more elements than 63 bits count", text);

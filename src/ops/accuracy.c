@@ -4,7 +4,6 @@
 #include <math.h>
 
 static ml_status check(const ml_tensor *scores, const ml_tensor *labels, ml_error *err) {
-  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
   if (scores->dtype != ML_F32)
     return ml_fail(err, ML_MISUSE, "count_correct: expected f32 scores, got %s", ml_dtype_name(scores->dtype));
   if (labels->dtype == ML_F32)
@@ -12,7 +11,7 @@ static ml_status check(const ml_tensor *scores, const ml_tensor *labels, ml_erro
   if (scores->shape.ndim == 2 && labels->shape.ndim == 1 && scores->shape.size[0] == labels->shape.size[0])
     return ML_OK;
   return ml_fail(err, ML_MISUSE, "count_correct: expected scores [n, classes] and n labels, got %s and %s",
-                 ml_shape_text(a, sizeof a, &scores->shape), ml_shape_text(b, sizeof b, &labels->shape));
+                 ML_SHAPE_WORDS(&scores->shape), ML_SHAPE_WORDS(&labels->shape));
 }
 
 /* Whether x[at] is what argmax of x[c] finds: nothing before it is as great, nothing after it is greater. */

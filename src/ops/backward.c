@@ -182,12 +182,11 @@ static ml_status propagate(ml_record *r, ml_error *err) {
 /* ---- the pass ---- */
 
 static ml_status check_loss(const ml_tensor *loss, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (!loss->storage)
     return ml_fail(err, ML_MISUSE, "backward: the loss was computed in an earlier step and has expired");
   if (ml_tensor_count(loss) != 1)
     return ml_fail(err, ML_MISUSE, "backward: the loss must have one element, not %s; reduce it with :sum() or :mean()",
-                   ml_shape_text(text, sizeof text, &loss->shape));
+                   ML_SHAPE_WORDS(&loss->shape));
   if (!loss->node)
     return ml_fail(err, ML_MISUSE,
                    "backward: the loss was not recorded: nothing that it was computed from requires a gradient, or "

@@ -24,10 +24,9 @@ static ml_norm norm_of(const ml_call *c, bool relu) {
 }
 
 static ml_status check_channels(const ml_tensor *t, const char *what, int64_t channels, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (t->storage && t->dtype == ML_F32 && ml_shape_equal(&t->shape, &(ml_shape){1, {channels}})) return ML_OK;
   return ml_fail(err, ML_MISUSE, "batch_norm: expected a %s of f32 %lld, one per channel, received %s %s", what,
-                 (long long)channels, ml_dtype_name(t->dtype), ml_shape_text(text, sizeof text, &t->shape));
+                 (long long)channels, ml_dtype_name(t->dtype), ML_SHAPE_WORDS(&t->shape));
 }
 
 static ml_status check_running(const ml_call *c, int64_t channels, ml_error *err) {
@@ -149,12 +148,11 @@ static ml_pooling2d pooling_of(const ml_shape *x) {
 static bool at_once(const ml_shape *x) { return x->size[2] * x->size[3] <= ML_NORM_HALVED; }
 
 static ml_status halve_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   if (shape_of(&ml_op_batch_norm_relu_halve, c, err) != ML_OK) return ML_MISUSE;
   if (x->ndim != 4 || x->size[2] < 2 || x->size[3] < 2 || x->size[2] > INT32_MAX / x->size[3])
     return ml_fail(err, ML_MISUSE, "batch_norm_relu_halve: expected images of 2x2 or more, n x c x h x w, received %s",
-                   ml_shape_text(text, sizeof text, x));
+                   ML_SHAPE_WORDS(x));
   const ml_shape out = {4, {x->size[0], x->size[1], x->size[2] / 2, x->size[3] / 2}};
   const size_t saved = c->saved_floats + (size_t)ml_shape_count(&out);
   const size_t between = at_once(x) ? 0 : (size_t)ml_shape_count(x);

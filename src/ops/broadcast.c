@@ -43,12 +43,11 @@ static size_t own_scratch(const ml_call *c) {
 }
 
 ml_status ml_broadcast_shape(const ml_op *op, ml_call *c, int blocks, ml_error *err) {
-  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *y = &c->in[1]->shape;
   ml_shape shape;
   if (!ml_shape_broadcast(&shape, x, y))
     return ml_fail(err, ML_MISUSE, "%s: the shapes %s and %s do not fit: sizes must be equal or 1, from the last back",
-                   op->name, ml_shape_text(a, sizeof a, x), ml_shape_text(b, sizeof b, y));
+                   op->name, ML_SHAPE_WORDS(x), ML_SHAPE_WORDS(y));
   ml_set_output(c, &shape);
   c->scratch_floats = own_scratch(c) + (size_t)blocks * (size_t)ml_shape_count(&shape);
   return ML_OK;

@@ -10,11 +10,10 @@ ml_status ml_check_f32(const ml_op *op, const ml_call *c, ml_error *err) {
 }
 
 ml_status ml_check_dim(const ml_op *op, const ml_shape *shape, int dim, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (dim >= 0 && dim < shape->ndim) return ML_OK;
   if (shape->ndim == 0) return ml_fail(err, ML_MISUSE, "%s: a scalar has no dimensions", op->name);
   return ml_fail(err, ML_MISUSE, "%s: expected a dimension from 1 to %d of a tensor of %s, received %lld", op->name,
-                 shape->ndim, ml_shape_text(text, sizeof text, shape), (long long)dim + 1);
+                 shape->ndim, ML_SHAPE_WORDS(shape), (long long)dim + 1);
 }
 
 ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_t classes, ml_error *err) {
@@ -28,31 +27,27 @@ ml_status ml_check_labels(const ml_op *op, const ml_tensor *t, int64_t n, int64_
 }
 
 ml_status ml_check_scores(const ml_op *op, const ml_call *c, const char *what, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_tensor *x = c->in[0];
   if (x->dtype == ML_F32 && x->shape.ndim == 2) return ML_OK;
   return ml_fail(err, ML_MISUSE, "%s: expected f32 %s of samples x classes, received %s %s", op->name, what,
-                 ml_dtype_name(x->dtype), ml_shape_text(text, sizeof text, &x->shape));
+                 ml_dtype_name(x->dtype), ML_SHAPE_WORDS(&x->shape));
 }
 
 ml_status ml_check_scores_and_labels(const ml_op *op, const ml_call *c, const char *what, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tt[ML_SHAPE_TEXT];
   const ml_tensor *x = c->in[0], *t = c->in[1];
   if (ml_check_scores(op, c, what, err) != ML_OK) return ML_MISUSE;
   const int64_t n = x->shape.size[0];
   if (t->dtype != ML_F32 && t->shape.ndim == 1 && t->shape.size[0] == n) return ML_OK;
   return ml_fail(err, ML_MISUSE, "%s: for %s of %s expected %lld labels (i32 or u8), received %s %s", op->name, what,
-                 ml_shape_text(tx, sizeof tx, &x->shape), (long long)n, ml_dtype_name(t->dtype),
-                 ml_shape_text(tt, sizeof tt, &t->shape));
+                 ML_SHAPE_WORDS(&x->shape), (long long)n, ml_dtype_name(t->dtype), ML_SHAPE_WORDS(&t->shape));
 }
 
 ml_status ml_check_class_weight(const ml_op *op, const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_tensor *w = c->in[2];
   const int64_t classes = c->in[0]->shape.size[1];
   if (w->dtype == ML_F32 && ml_shape_equal(&w->shape, &(ml_shape){1, {classes}})) return ML_OK;
   return ml_fail(err, ML_MISUSE, "%s: expected an f32 weight of %lld, one per class, received %s %s", op->name,
-                 (long long)classes, ml_dtype_name(w->dtype), ml_shape_text(text, sizeof text, &w->shape));
+                 (long long)classes, ml_dtype_name(w->dtype), ML_SHAPE_WORDS(&w->shape));
 }
 
 ml_status ml_check_constants(const ml_op *op, const ml_call *c, ml_error *err) {

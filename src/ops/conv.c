@@ -39,11 +39,10 @@ static ml_status check_weight(const ml_op *op, const ml_call *c, const ml_images
 }
 
 static ml_status check_bias(const ml_op *op, const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const int64_t out = c->in[1]->shape.size[0];
   if (c->inputs < 3 || ml_shape_equal(&c->in[2]->shape, &(ml_shape){1, {out}})) return ML_OK;
   return ml_fail(err, ML_MISUSE, "%s: expected a bias of %lld, one per output, received %s", op->name, (long long)out,
-                 ml_shape_text(text, sizeof text, &c->in[2]->shape));
+                 ML_SHAPE_WORDS(&c->in[2]->shape));
 }
 
 static ml_status shape_of(const ml_op *op, ml_call *c, ml_error *err) {

@@ -34,14 +34,12 @@ static ml_norm norm_of(const ml_op *op, const ml_call *c) {
 }
 
 static ml_status check_parameters(const ml_op *op, const ml_call *c, ml_error *err) {
-  char expected[ML_SHAPE_TEXT], received[ML_SHAPE_TEXT];
   if (c->inputs == 2) return ml_fail(err, ML_MISUSE, "%s: a weight and a bias go together", op->name);
   ml_shape shape = parameter_shape(op, &c->in[0]->shape, c->attrs.norm.size);
   for (int i = 1; i < c->inputs; i++)
     if (!ml_shape_equal(&c->in[i]->shape, &shape))
       return ml_fail(err, ML_MISUSE, "%s: expected a %s of %s, received %s", op->name, i == 1 ? "weight" : "bias",
-                     ml_shape_text(expected, sizeof expected, &shape),
-                     ml_shape_text(received, sizeof received, &c->in[i]->shape));
+                     ML_SHAPE_WORDS(&shape), ML_SHAPE_WORDS(&c->in[i]->shape));
   return ML_OK;
 }
 

@@ -62,12 +62,11 @@ const ml_op ml_op_nll = {"nll", 2, 3, nll_shape, nll_forward, nll_backward, {ML_
 /* ---- mse ---- */
 
 static ml_status mse_shape(ml_call *c, ml_error *err) {
-  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *y = &c->in[1]->shape;
   if (ml_check_f32(&ml_op_mse, c, err) != ML_OK) return ML_MISUSE;
   if (!ml_shape_equal(x, y))
     return ml_fail(err, ML_MISUSE, "mse: expected two tensors of one shape, received %s and %s",
-                   ml_shape_text(a, sizeof a, x), ml_shape_text(b, sizeof b, y));
+                   ML_SHAPE_WORDS(x), ML_SHAPE_WORDS(y));
   ml_set_output(c, &(ml_shape){0});
   c->saved_floats = (size_t)ml_shape_count(x);
   return ML_OK;

@@ -16,11 +16,10 @@ static void no_forward(ml_call *c) { (void)c; }
 /* ---- t: the transpose of a matrix ---- */
 
 static ml_status t_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   if (ml_check_f32(&ml_op_t, c, err) != ML_OK) return ML_MISUSE;
   if (x->ndim != 2)
-    return ml_fail(err, ML_MISUSE, "t: expected a matrix, received %s", ml_shape_text(text, sizeof text, x));
+    return ml_fail(err, ML_MISUSE, "t: expected a matrix, received %s", ML_SHAPE_WORDS(x));
   ml_set_output(c, &(ml_shape){2, {x->size[1], x->size[0]}});
   return ML_OK;
 }
@@ -62,15 +61,13 @@ const ml_op ml_op_reshape = {"reshape", 1, 1, reshape_shape, no_forward, reshape
 /* ---- rows and slice: begin .. begin + count - 1 of a dimension ---- */
 
 static ml_status range_shape(const ml_op *op, ml_call *c, int dim, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   int64_t begin = c->attrs.slice.begin, count = c->attrs.slice.count;
   if (ml_check_dim(op, x, dim, err) != ML_OK) return ML_MISUSE;
   int64_t size = x->size[dim];
   if (begin < 0 || count < 0 || begin > size || count > size - begin)
     return ml_fail(err, ML_MISUSE, "%s: %lld after the first %lld reach beyond the %lld of dimension %d of %s",
-                   op->name, (long long)count, (long long)begin, (long long)size, dim + 1,
-                   ml_shape_text(text, sizeof text, x));
+                   op->name, (long long)count, (long long)begin, (long long)size, dim + 1, ML_SHAPE_WORDS(x));
   ml_shape shape = *x;
   shape.size[dim] = count;
   set_output_like(c, c->in[0], &shape);
@@ -124,7 +121,6 @@ const ml_op ml_op_slice = {"slice", 1, 1, slice_shape, slice_forward, slice_back
 /* ---- concat ---- */
 
 static ml_status check_joins(const ml_tensor *x, const ml_tensor *first, int number, int dim, ml_error *err) {
-  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
   if (x->dtype != first->dtype)
     return ml_fail(err, ML_MISUSE, "concat: input %d is %s, expected %s as input 1", number, ml_dtype_name(x->dtype),
                    ml_dtype_name(first->dtype));
@@ -132,7 +128,7 @@ static ml_status check_joins(const ml_tensor *x, const ml_tensor *first, int num
   if (x->shape.ndim == expected.ndim) expected.size[dim] = x->shape.size[dim];
   if (!ml_shape_equal(&x->shape, &expected))
     return ml_fail(err, ML_MISUSE, "concat: input %d of %s and input 1 of %s may differ in dimension %d only", number,
-                   ml_shape_text(a, sizeof a, &x->shape), ml_shape_text(b, sizeof b, &first->shape), dim + 1);
+                   ML_SHAPE_WORDS(&x->shape), ML_SHAPE_WORDS(&first->shape), dim + 1);
   return ML_OK;
 }
 
@@ -179,12 +175,11 @@ const ml_op ml_op_concat = {"concat", 1, ML_OP_MAX_INPUTS, concat_shape, concat_
 /* ---- gather_rows: y[i] = x[index[i]] ---- */
 
 static ml_status gather_rows_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_tensor *x = c->in[0], *index = c->in[1];
   if (ml_check_dim(&ml_op_gather_rows, &x->shape, 0, err) != ML_OK) return ML_MISUSE;
   if (index->dtype != ML_I32 || index->shape.ndim != 1)
     return ml_fail(err, ML_MISUSE, "gather_rows: expected i32 row numbers in one dimension, received %s %s",
-                   ml_dtype_name(index->dtype), ml_shape_text(text, sizeof text, &index->shape));
+                   ml_dtype_name(index->dtype), ML_SHAPE_WORDS(&index->shape));
   for (int64_t i = 0; i < index->shape.size[0]; i++)
     if (index->i32[i] < 0 || index->i32[i] >= x->shape.size[0])
       return ml_fail(err, ML_MISUSE, "gather_rows: row number %d at place %lld, expected 0 to %lld", index->i32[i],

@@ -40,15 +40,13 @@ typedef struct planes {
 } planes;
 
 static ml_status dropout2d_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   double p = c->attrs.dropout.p;
   if (ml_check_f32(&ml_op_dropout2d, c, err) != ML_OK) return ML_MISUSE;
   if (!(p >= 0.0 && p <= 1.0))
     return ml_fail(err, ML_MISUSE, "dropout2d: expected a probability of 0 to 1, received %g", p);
   if (x->ndim < 2)
-    return ml_fail(err, ML_MISUSE, "dropout2d: expected an input of n x c or more, received %s",
-                   ml_shape_text(text, sizeof text, x));
+    return ml_fail(err, ML_MISUSE, "dropout2d: expected an input of n x c or more, received %s", ML_SHAPE_WORDS(x));
   ml_set_output(c, x);
   ml_want_scratch(c, (size_t)(x->size[0] * x->size[1]));
   return ML_OK;

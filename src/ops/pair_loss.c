@@ -19,12 +19,11 @@ enum { CHUNK = 4096 };
 /* ---- what they share ---- */
 
 static ml_status pair_shape(const ml_op *op, ml_call *c, ml_error *err) {
-  char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *y = &c->in[1]->shape;
   if (ml_check_f32(op, c, err) != ML_OK) return ML_MISUSE;
   if (!ml_shape_equal(x, y))
     return ml_fail(err, ML_MISUSE, "%s: expected two tensors of one shape, received %s and %s", op->name,
-                   ml_shape_text(a, sizeof a, x), ml_shape_text(b, sizeof b, y));
+                   ML_SHAPE_WORDS(x), ML_SHAPE_WORDS(y));
   ml_set_output(c, &(ml_shape){0});
   c->saved_floats = (size_t)ml_shape_count(x);
   ml_want_scratch(c, c->saved_floats);
@@ -78,14 +77,13 @@ const ml_op ml_op_smooth_l1 = {"smooth_l1", 2, 2, smooth_l1_shape, smooth_l1_for
 /* ---- bce_with_logits ---- */
 
 static ml_status bce_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_op *op = &ml_op_bce_with_logits;
   if (pair_shape(op, c, err) != ML_OK || ml_check_constants(op, c, err) != ML_OK) return ML_MISUSE;
   if (c->inputs == 2) return ML_OK;
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[2]->shape;
   if (x->ndim > 0 && w->ndim == 1 && w->size[0] == x->size[x->ndim - 1]) return ML_OK;
   return ml_fail(err, ML_MISUSE, "bce_with_logits: expected a weight for each of %lld places, received %s",
-                 x->ndim > 0 ? (long long)x->size[x->ndim - 1] : 0LL, ml_shape_text(text, sizeof text, w));
+                 x->ndim > 0 ? (long long)x->size[x->ndim - 1] : 0LL, ML_SHAPE_WORDS(w));
 }
 
 static void bce_range(void *ctx, int64_t begin, int64_t end) {

@@ -4,14 +4,13 @@
 #include "ops/ops.h"
 
 static ml_status permute_shape(ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape;
   int ndim = c->attrs.permute.ndim;
   const int *order = c->attrs.permute.order;
   uint32_t seen = 0;
   if (ndim != x->ndim)
     return ml_fail(err, ML_MISUSE, "permute: expected the %d dimension%s of %s in another order, received %d", x->ndim,
-                   x->ndim == 1 ? "" : "s", ml_shape_text(text, sizeof text, x), ndim);
+                   x->ndim == 1 ? "" : "s", ML_SHAPE_WORDS(x), ndim);
   ml_shape shape = {.ndim = ndim};
   for (int d = 0; d < ndim; d++) {
     if (ml_check_dim(&ml_op_permute, x, order[d], err) != ML_OK) return ML_MISUSE;

@@ -15,12 +15,11 @@ static ml_channels channels_of(const ml_call *c) {
 }
 
 static ml_status prelu_shape(ml_call *c, ml_error *err) {
-  char tx[ML_SHAPE_TEXT], tw[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
   if (ml_check_f32(&ml_op_prelu, c, err) != ML_OK) return ML_MISUSE;
   if (w->ndim != 1 || !(w->size[0] == 1 || (x->ndim >= 2 && w->size[0] == x->size[1])))
     return ml_fail(err, ML_MISUSE, "prelu: expected one weight, or one per channel of %s, received %s",
-                   ml_shape_text(tx, sizeof tx, x), ml_shape_text(tw, sizeof tw, w));
+                   ML_SHAPE_WORDS(x), ML_SHAPE_WORDS(w));
   ml_set_output(c, x);
   ml_channels k = channels_of(c);
   ml_want_scratch(c, ml_prelu_workspace(k.n, k.c, k.inner));

@@ -62,21 +62,19 @@ static layer bound_layer(const ml_op *op, const ml_call *c) {
 /* ---- shape ---- */
 
 static ml_status check_input(const ml_op *op, const ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   const ml_shape *x = &c->in[0]->shape, *w = &c->in[2]->shape;
   int64_t gates = ml_recurrent_gates(cell_of(op, c));
   if (x->ndim != 3 || x->size[1] < 1 || x->size[2] < 1)
     return ml_fail(err, ML_MISUSE, "%s: expected an input of n x steps x features, received %s", op->name,
-                   ml_shape_text(text, sizeof text, x));
+                   ML_SHAPE_WORDS(x));
   if (w->ndim != 2 || w->size[1] < 1 || w->size[0] != gates * w->size[1])
     return ml_fail(err, ML_MISUSE, "%s: expected a weight of the state of %lld hidden x hidden, received %s", op->name,
-                   (long long)gates, ml_shape_text(text, sizeof text, w));
+                   (long long)gates, ML_SHAPE_WORDS(w));
   return ML_OK;
 }
 
 static ml_status check_parameters(const ml_op *op, const ml_call *c, ml_error *err) {
   static const char *const names[] = {"", "weight of the input", "", "bias of the input", "bias of the state"};
-  char expected[ML_SHAPE_TEXT], received[ML_SHAPE_TEXT];
   const layer l = layer_of(op, c);
   if (c->inputs == 4) return ml_fail(err, ML_MISUSE, "%s: the two biases go together", op->name);
   for (int i = 1; i < c->inputs; i++) {
@@ -84,9 +82,8 @@ static ml_status check_parameters(const ml_op *op, const ml_call *c, ml_error *e
     if (i == 2) continue;
     if (i > 2) shape.size[1] = 0;
     if (!ml_shape_equal(&c->in[i]->shape, &shape))
-      return ml_fail(err, ML_MISUSE, "%s: expected a %s of %s, received %s", op->name, names[i],
-                     ml_shape_text(expected, sizeof expected, &shape),
-                     ml_shape_text(received, sizeof received, &c->in[i]->shape));
+      return ml_fail(err, ML_MISUSE, "%s: expected a %s of %s, received %s", op->name, names[i], ML_SHAPE_WORDS(&shape),
+                     ML_SHAPE_WORDS(&c->in[i]->shape));
   }
   return ML_OK;
 }

@@ -70,12 +70,11 @@ const ml_op ml_op_mean = {"mean", 1, 1, mean_shape, mean_forward, mean_backward,
 /* ---- max, min and their places ---- */
 
 static ml_status extremum_shape(const ml_op *op, ml_call *c, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (reduced_shape(op, c, err) != ML_OK) return ML_MISUSE;
   int64_t n = extent_of(c).n;
   if (n == 0)
     return ml_fail(err, ML_MISUSE, "%s: expected at least one element to choose from, the input is %s", op->name,
-                   ml_shape_text(text, sizeof text, &c->in[0]->shape));
+                   ML_SHAPE_WORDS(&c->in[0]->shape));
   if (n > INT32_MAX)
     return ml_fail(err, ML_MISUSE, "%s: expected at most %ld elements to choose from, received %lld", op->name,
                    (long)INT32_MAX, (long long)n);

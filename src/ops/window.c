@@ -9,12 +9,11 @@ ml_images ml_images_of(const ml_shape *s) {
 }
 
 ml_status ml_check_images(const ml_op *op, const ml_shape *s, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   bool good = s->ndim == 3 || s->ndim == 4;
   for (int d = 1; good && d < s->ndim; d++) good = s->size[d] > 0;
   if (good) return ML_OK;
   return ml_fail(err, ML_MISUSE, "%s: expected images, count x channels x height x width or count x height x width, "
-                 "received %s", op->name, ml_shape_text(text, sizeof text, s));
+                 "received %s", op->name, ML_SHAPE_WORDS(s));
 }
 
 static ml_status check_range(const ml_op *op, const char *what, int64_t h, int64_t w, int64_t least, ml_error *err) {

@@ -35,19 +35,17 @@ static void storage_unref(ml_storage *s) {
 static ml_status check_shape(size_t *bytes, ml_dtype dtype, const ml_shape *shape, ml_error *err) {
   if (shape->ndim < 0 || shape->ndim > ML_MAX_DIMS)
     return ml_fail(err, ML_MISUSE, "a tensor has 0 to %d dimensions, not %d", ML_MAX_DIMS, shape->ndim);
-  char text[ML_SHAPE_TEXT];
   int64_t count = 1;
   bool too_large = false;
   for (int d = 0; d < shape->ndim; d++) {
     if (shape->size[d] < 0)
-      return ml_fail(err, ML_MISUSE, "a dimension cannot be negative, as in %s",
-                     ml_shape_text(text, sizeof text, shape));
+      return ml_fail(err, ML_MISUSE, "a dimension cannot be negative, as in %s", ML_SHAPE_WORDS(shape));
     too_large |= __builtin_mul_overflow(count, shape->size[d], &count);
   }
   int64_t total;
   if (too_large || __builtin_mul_overflow(count, (int64_t)ml_dtype_size(dtype), &total))
     return ml_fail(err, ML_MISUSE, "%s tensor of %s has more elements than can be counted", ml_dtype_noun(dtype),
-                   ml_shape_text(text, sizeof text, shape));
+                   ML_SHAPE_WORDS(shape));
   *bytes = (size_t)total;
   return ML_OK;
 }
@@ -69,9 +67,8 @@ ml_tensor *ml_tensor_new(ml_dtype dtype, const ml_shape *shape, ml_error *err) {
   ml_storage *s = storage_new(bytes);
   ml_tensor *t = tensor_over(s, s ? s->data : NULL, dtype, shape);
   if (!t) {
-    char text[ML_SHAPE_TEXT];
     ml_fail(err, ML_NOMEM, "out of memory: %s tensor of %s needs %zu bytes", ml_dtype_noun(dtype),
-            ml_shape_text(text, sizeof text, shape), bytes);
+            ML_SHAPE_WORDS(shape), bytes);
   }
   return t;
 }
@@ -102,9 +99,8 @@ ml_tensor *ml_tensor_view(ml_tensor *t, const ml_shape *shape, int64_t offset, m
   if (check_readable(t, err) != ML_OK || check_shape(&bytes, t->dtype, shape, err) != ML_OK) return NULL;
   int64_t count = ml_tensor_count(t);
   if (offset < 0 || offset > count || ml_shape_count(shape) > count - offset) {
-    char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
     ml_fail(err, ML_MISUSE, "a view of %s at element %lld reaches beyond a tensor of %s",
-            ml_shape_text(a, sizeof a, shape), (long long)offset, ml_shape_text(b, sizeof b, &t->shape));
+            ML_SHAPE_WORDS(shape), (long long)offset, ML_SHAPE_WORDS(&t->shape));
     return NULL;
   }
   t->storage->refs++;
@@ -115,7 +111,6 @@ ml_tensor *ml_tensor_view(ml_tensor *t, const ml_shape *shape, int64_t offset, m
 }
 
 ml_tensor *ml_tensor_rows(ml_tensor *t, int64_t begin, int64_t count, ml_error *err) {
-  char text[ML_SHAPE_TEXT];
   if (t->shape.ndim == 0) {
     ml_fail(err, ML_MISUSE, "a scalar has no rows");
     return NULL;
@@ -123,7 +118,7 @@ ml_tensor *ml_tensor_rows(ml_tensor *t, int64_t begin, int64_t count, ml_error *
   int64_t rows = t->shape.size[0];
   if (begin < 0 || count < 0 || begin > rows || count > rows - begin) {
     ml_fail(err, ML_MISUSE, "%lld rows after the first %lld reach beyond the %lld rows of a tensor of %s",
-            (long long)count, (long long)begin, (long long)rows, ml_shape_text(text, sizeof text, &t->shape));
+            (long long)count, (long long)begin, (long long)rows, ML_SHAPE_WORDS(&t->shape));
     return NULL;
   }
   ml_shape shape = t->shape;
@@ -135,9 +130,8 @@ ml_tensor *ml_tensor_reshape(ml_tensor *t, const ml_shape *shape, ml_error *err)
   size_t bytes;
   if (check_shape(&bytes, t->dtype, shape, err) != ML_OK) return NULL;
   if (ml_shape_count(shape) != ml_tensor_count(t)) {
-    char a[ML_SHAPE_TEXT], b[ML_SHAPE_TEXT];
-    ml_fail(err, ML_MISUSE, "%s has %lld elements, %s has %lld", ml_shape_text(a, sizeof a, &t->shape),
-            (long long)ml_tensor_count(t), ml_shape_text(b, sizeof b, shape), (long long)ml_shape_count(shape));
+    ml_fail(err, ML_MISUSE, "%s has %lld elements, %s has %lld", ML_SHAPE_WORDS(&t->shape),
+            (long long)ml_tensor_count(t), ML_SHAPE_WORDS(shape), (long long)ml_shape_count(shape));
     return NULL;
   }
   return ml_tensor_view(t, shape, 0, err);
