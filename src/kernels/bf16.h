@@ -19,26 +19,15 @@
 #define ML_BF16_H
 
 #include <stdint.h>
-#include <string.h>
 
-static inline uint32_t ml_bf16_bits(float x) {
-  uint32_t u;
-  memcpy(&u, &x, sizeof u);
-  return u;
-}
-
-static inline float ml_bf16_float(uint32_t u) {
-  float x;
-  memcpy(&x, &u, sizeof x);
-  return x;
-}
+#include "base/fmath.h"
 
 /* bf16(x), as a float whose low 16 bits are 0. Written without branches, for compilers to vectorise. */
 static inline float ml_bf16_round(float x) {
-  const uint32_t u = ml_bf16_bits(x), magnitude = u & 0x7fffffffu;
+  const uint32_t u = ml_f32_to_bits(x), magnitude = u & 0x7fffffffu;
   const uint32_t nearest = u + 0x7fffu + (u >> 16 & 1u);
   const uint32_t number = magnitude < 0x00800000u ? u & 0x80000000u : nearest;
-  return ml_bf16_float((magnitude > 0x7f800000u ? u | 0x00400000u : number) & 0xffff0000u);
+  return ml_bits_to_f32((magnitude > 0x7f800000u ? u | 0x00400000u : number) & 0xffff0000u);
 }
 
 /* The parts of x in bf16x3: `high` in the first step; `rest`, which is high or 0, and `low` in the others. */
@@ -48,8 +37,9 @@ typedef struct ml_bf16_parts {
 
 static inline ml_bf16_parts ml_bf16_split(float x) {
   const float high = ml_bf16_round(x), low = ml_bf16_round(x - high);
-  const uint32_t finite = (ml_bf16_bits(high) & 0x7f800000u) != 0x7f800000u ? 0xffffffffu : 0u;
-  return (ml_bf16_parts){high, ml_bf16_float(ml_bf16_bits(high) & finite), ml_bf16_float(ml_bf16_bits(low) & finite)};
+  const uint32_t finite = (ml_f32_to_bits(high) & 0x7f800000u) != 0x7f800000u ? 0xffffffffu : 0u;
+  const uint32_t first = ml_f32_to_bits(high) & finite, second = ml_f32_to_bits(low) & finite;
+  return (ml_bf16_parts){high, ml_bits_to_f32(first), ml_bits_to_f32(second)};
 }
 
 #endif

@@ -65,38 +65,33 @@ static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile
   }
 }
 
+/* As many rows as there are, rounded up to what there is a tile for. */
+static inline __attribute__((always_inline)) ML_WITHOUT_ADDRESS_CHECKS void tile_of(
+    float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
+    const uint16_t *at, int64_t k, int64_t rows, const ml_finish *f) {
+  if (rows > 4) {
+    tile(c, ldc, a, row, step, b, ldb, at, k, 6, f);
+  } else if (rows > 2) {
+    tile(c, ldc, a, row, step, b, ldb, at, k, 4, f);
+  } else {
+    tile(c, ldc, a, row, step, b, ldb, at, k, 2, f);
+  }
+}
+
 static ML_WITHOUT_ADDRESS_CHECKS void run_packed(float *c, int64_t ldc, const float *a, const float *b,
                                                  int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
-  if (rows > 4) {
-    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 6, f);
-  } else if (rows > 2) {
-    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 4, f);
-  } else {
-    tile(c, ldc, a, 1, MR, b, ldb, NULL, k, 2, f);
-  }
+  tile_of(c, ldc, a, 1, MR, b, ldb, NULL, k, rows, f);
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *b,
                                                int64_t ldb, int64_t k, int64_t rows, const ml_finish *f) {
-  if (rows > 4) {
-    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 6, f);
-  } else if (rows > 2) {
-    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 4, f);
-  } else {
-    tile(c, ldc, a, lda, 1, b, ldb, NULL, k, 2, f);
-  }
+  tile_of(c, ldc, a, lda, 1, b, ldb, NULL, k, rows, f);
 }
 
 static ML_WITHOUT_ADDRESS_CHECKS void run_some(float *c, int64_t ldc, const float *a, int64_t row, int64_t step,
                                                const float *b, int64_t ldb, const uint16_t *at, int64_t count,
                                                int64_t rows, const ml_finish *f) {
-  if (rows > 4) {
-    tile(c, ldc, a, row, step, b, ldb, at, count, 6, f);
-  } else if (rows > 2) {
-    tile(c, ldc, a, row, step, b, ldb, at, count, 4, f);
-  } else {
-    tile(c, ldc, a, row, step, b, ldb, at, count, 2, f);
-  }
+  tile_of(c, ldc, a, row, step, b, ldb, at, count, rows, f);
 }
 
 const ml_micro ml_micro_avx2 = {MR, NR, STEP, run_packed, run_rows, run_some};

@@ -66,17 +66,18 @@ static inline void ml_micro_touch(const float *c, int64_t ldc, const float *a, i
                                   const float *b, int64_t ldb, const uint16_t *at, int64_t k, int nr,
                                   const ml_finish *f) {
   const size_t one = sizeof(float);
-  for (int64_t q = 0; q < k && at; q++) {
-    ml_touch(b + at[q] * ldb, (size_t)nr * one);
-    for (int i = 0; i < mr; i++) ml_touch(a + i * row + at[q] * step, one);
+  if (at) {
+    for (int64_t q = 0; q < k; q++) {
+      ml_touch(b + at[q] * ldb, (size_t)nr * one);
+      for (int i = 0; i < mr; i++) ml_touch(a + i * row + at[q] * step, one);
+    }
+  } else {
+    if (ldb == nr) ml_touch(b, (size_t)(k * nr) * one);
+    for (int64_t p = 0; p < k && ldb != nr; p++) ml_touch(b + p * ldb, (size_t)nr * one);
+    if (k > 0 && step > 1) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
+    for (int i = 0; i < mr && step == 1; i++) ml_touch(a + i * row, (size_t)k * one);
   }
-  if (ldb == nr && !at) ml_touch(b, (size_t)(k * nr) * one);
-  for (int64_t p = 0; p < k && ldb != nr && !at; p++) ml_touch(b + p * ldb, (size_t)nr * one);
-  if (k > 0 && step > 1 && !at) ml_touch(a, (size_t)((k - 1) * step + mr) * one);
-  for (int i = 0; i < mr; i++) {
-    if (step == 1 && !at) ml_touch(a + i * row, (size_t)k * one);
-    ml_touch(c + i * ldc, (size_t)nr * one);
-  }
+  for (int i = 0; i < mr; i++) ml_touch(c + i * ldc, (size_t)nr * one);
   if (f->bias) ml_touch(f->bias, (size_t)nr * one);
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/fmath.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "kernels/vec4.h"
@@ -41,11 +42,8 @@ bool ml_operand_finite(const ml_operand *o) {
 
 /* ---- which ---- */
 
-static int32_t bits_of(float x) {
-  int32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits & INT32_MAX; /* without the sign: -0 is a zero, too */
-}
+/* 0 for a zero of either sign. */
+static int32_t bits_of(float x) { return (int32_t)(ml_f32_to_bits(x) & INT32_MAX); }
 
 /* any[p] != 0 where one of x's elements for p is not zero. */
 static void look(int32_t *any, const ml_operand *x) {

@@ -167,6 +167,6 @@ function m.load(seconds)
 end
 
 --- Lets go of the images.
-function m.release() digits = nil end
+function m.release() digits, unit_digits = nil, nil end
 
 return m

@@ -62,8 +62,8 @@ local function put_notes(lines, result)
     .. "step's own cost: of one image through layers of width 1, where arithmetic costs next to nothing. One image "
     .. "goes through ml.predictor, from bytes to probabilities; black pixels are left out, and so they are in the "
     .. "notebook's step, whose pixels are in 0..1 (elsewhere black is not 0): its share of the peak counts work that "
-    .. "is not done. lenet5 and cnn are "
-    .. "the networks of configs/lenet5.lua and configs/cnn.lua, with SGD and without augmentation.")
+    .. "is not done. lenet5 and cnn are the networks of configs/lenet5.lua and configs/cnn.lua, with SGD and without "
+    .. "augmentation.")
   for _, text in ipairs(result.notes) do note("Note: " .. text .. ".") end
 end
 
