@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
-#include "ops/packed_weight.h"
+#include "ops/packed.h"
 #include "optim/optim.h"
 
 static void refuse_optimizer(lua_State *L, const char *name) {

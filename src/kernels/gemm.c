@@ -357,7 +357,7 @@ void ml_gemm(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int
     return;
   }
   if (ml_precision_in_use() != ML_PRECISION_F32) {
-    ml_gemm_bf16(c, ldc, a, b, e, m, n, k, work, ml_precision_in_use());
+    ml_gemm_bf16(c, ldc, a, b, ML_NOTHING_KEPT, e, m, n, k, work, ml_precision_in_use());
     return;
   }
   gemm g = {.micro = micro_in_use(), .c = c, .ldc = ldc, .a = a, .b = b, .epilogue = e, .m = m, .n = n, .k = k};

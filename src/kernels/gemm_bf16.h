@@ -16,6 +16,7 @@
 
 #include "kernels/gemm_micro.h"
 #include "kernels/kernels.h"
+#include "kernels/packed.h"
 #include "kernels/precision.h"
 
 #define ML_BF16_STEP 32
@@ -64,9 +65,12 @@ int64_t ml_bf16_steps(int64_t k, ml_precision precision);
 void ml_bf16_run_edge(const ml_bf16_micro *micro, float *c, int64_t ldc, const void *a, const void *b, int64_t steps,
                       ml_finish f, int64_t rows, int64_t cols);
 
-/* ml_gemm in bf16 or bf16x3, and its workspace (the same for both, on every instruction set). */
+/* ml_gemm_kept in bf16 or bf16x3, for m, n, k >= 1, and its workspace (the same for both, on every instruction set). */
 size_t ml_gemm_bf16_workspace(int64_t m, int64_t n, int64_t k);
-void ml_gemm_bf16(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_epilogue e, int64_t m, int64_t n, int64_t k,
-                  float *work, ml_precision precision);
+void ml_gemm_bf16(float *c, int64_t ldc, ml_matrix a, ml_matrix b, ml_kept kept, ml_epilogue e, int64_t m, int64_t n,
+                  int64_t k, float *work, ml_precision precision);
+
+/* Products along K in one of its stages. */
+int64_t ml_bf16_stage_depth(const ml_bf16_micro *micro, ml_precision precision);
 
 #endif

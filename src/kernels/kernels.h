@@ -96,6 +96,11 @@ void ml_reduce_sum(float *y, const float *x, int64_t outer, int64_t n, int64_t i
  * ml_map_unary_backward and ml_reduce_sum give, bit for bit, in one walk. dz may be dy. */
 void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols);
 
+/* The same, and dz packed (kernels/packed.h): as the left operand {ML_LEFT, rows, cols}, and its transpose as the left
+ * operand {ML_LEFT, cols, rows}. Either may be NULL. */
+void ml_relu_bias_backward_packed(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols,
+                                  float *left, float *left_t);
+
 /* Greatest (or with `least` smallest) value; index[outer, inner] (may be NULL) gets its place 0..n-1, the lowest
  * at a tie. A NaN counts as the greatest (or smallest), as in PyTorch. n >= 1. */
 void ml_reduce_max(float *y, int32_t *index, const float *x, int64_t outer, int64_t n, int64_t inner, bool least);

@@ -6,12 +6,15 @@
 #include "base/pool.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
+#include "kernels/packed.h"
 #include "kernels/reduce_table.h"
 
 enum {
   CHUNK = 4096,      /* elements of a partial sum, or a multiple for very long ones */
   MAX_CHUNKS = 1024, /* partial sums, on the stack */
-  GRAIN = 16384      /* elements that one thread takes at a time */
+  GRAIN = 16384,     /* elements that one thread takes at a time */
+  RELU_GRAIN = 4096, /* those of bias and ReLU, which are four arrays' */
+  RELU_NARROW = 32
 };
 
 typedef double (*fold_fn)(const float *x, int64_t n);
@@ -139,25 +142,52 @@ typedef struct relu_args {
   float *dz, *db;
   const float *dy, *out;
   int64_t rows, cols;
+  int64_t group;        /* columns beside each other */
+  float *left, *left_t; /* where dz and its transpose are packed, or NULL */
 } relu_args;
+
+/* Columns j0..j1-1, which are in the cache. */
+static void pack_gradient(const relu_args *g, int64_t j0, int64_t j1) {
+  const ml_matrix dz = {g->dz, g->cols, 1}, dz_t = {g->dz, 1, g->cols};
+  if (g->left) ml_pack_part(g->left, (ml_packing){ML_LEFT, g->rows, g->cols}, dz, 0, g->rows, j0, j1);
+  if (g->left_t) ml_pack_part(g->left_t, (ml_packing){ML_LEFT, g->cols, g->rows}, dz_t, j0, j1, 0, g->rows);
+}
 
 static void relu_columns_range(void *ctx, int64_t begin, int64_t end) {
   const relu_args *g = ctx;
-  for (int64_t j = begin * ML_RELU_COLUMNS; j < ml_min64(end * ML_RELU_COLUMNS, g->cols); j += ML_RELU_COLUMNS) {
-    const int64_t w = ml_min64(ML_RELU_COLUMNS, g->cols - j);
-    g->table->relu_columns(g->dz + j, g->db + j, g->dy + j, g->out + j, g->rows, g->cols, w);
+  const int64_t j0 = begin * g->group, j1 = ml_min64(end * g->group, g->cols);
+  for (int64_t j = j0; j < j1; j += g->group) {
+    g->table->relu_columns(g->dz + j, g->db + j, g->dy + j, g->out + j, g->rows, g->cols, ml_min64(g->group, j1 - j));
   }
+  pack_gradient(g, j0, j1);
 }
 
-void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols) {
+/* Groups are narrow where all threads would not get one otherwise. Threads that pack take whole parts of what they pack
+ * to. */
+static void run_relu_columns(relu_args *g) {
+  const bool pack = g->left || g->left_t;
+  int64_t part = 1;
+  g->group = ML_RELU_COLUMNS;
+  while (g->group > RELU_NARROW && g->cols < 4 * g->group && g->rows * g->group > RELU_GRAIN) g->group /= 2;
+  while (pack && part * g->group % ml_packed_grain() != 0) part++;
+  const int64_t grain = ml_max64(RELU_GRAIN / ml_max64(g->rows * g->group, 1), 1);
+  ml_pool_for(relu_columns_range, g, ml_ceil_div(g->cols, g->group), ml_round_up(grain, part));
+}
+
+void ml_relu_bias_backward_packed(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols,
+                                  float *left, float *left_t) {
+  relu_args args = {table_in_use(), dz, db, dy, out, rows, cols, ML_RELU_COLUMNS, left, left_t};
   if (cols == 1) { /* a sum along memory has another order */
     ml_map_unary_backward(dz, dy, out, out, rows, ML_RELU, 0);
     ml_reduce_sum(db, dz, 1, rows, 1, 1.0);
+    pack_gradient(&args, 0, 1);
     return;
   }
-  relu_args args = {table_in_use(), dz, db, dy, out, rows, cols};
-  ml_pool_for(relu_columns_range, &args, ml_ceil_div(cols, ML_RELU_COLUMNS),
-              grain_of(rows * ml_min64(cols, ML_RELU_COLUMNS)));
+  run_relu_columns(&args);
+}
+
+void ml_relu_bias_backward(float *dz, float *db, const float *dy, const float *out, int64_t rows, int64_t cols) {
+  ml_relu_bias_backward_packed(dz, db, dy, out, rows, cols, NULL, NULL);
 }
 
 /* ---- softmax ---- */

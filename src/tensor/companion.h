@@ -7,8 +7,10 @@
 #include "tensor/tensor.h"
 
 typedef enum ml_companion_kind {
-  ML_COMPANION_GEMV,   /* the strips of kernels/gemv.h */
-  ML_COMPANION_FORWARD /* the packed transpose, kernels/packed.h */
+  ML_COMPANION_GEMV,     /* the strips of kernels/gemv.h */
+  ML_COMPANION_LEFT,     /* packed, kernels/packed.h: as a left operand, ... */
+  ML_COMPANION_RIGHT,    /* ... as a right one ... */
+  ML_COMPANION_RIGHT_T   /* ... and its transpose as a right one */
 } ml_companion_kind;
 
 typedef enum ml_companion_state {

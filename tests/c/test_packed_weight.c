@@ -12,7 +12,7 @@
 #include "kernels/packed.h"
 #include "kernels/precision.h"
 #include "kernels_aid.h"
-#include "ops/packed_weight.h"
+#include "ops/packed.h"
 #include "ops_aid.h"
 #include "optim/optim.h"
 
@@ -26,13 +26,14 @@ static void run_packed(float *c, void *ctx) {
   const packed_case *p = ctx;
   const ml_matrix a = {p->a, p->k, 1}, b = {p->b, 1, p->k};
   const ml_epilogue e = {p->bias, true};
-  const int64_t group = ml_packed_group();
-  float *packed = kernels_floats((int64_t)ml_packed_floats(p->n, p->k));
+  const ml_packing packing = {ML_RIGHT, p->n, p->k};
+  const int64_t grain = ml_packed_grain();
+  float *packed = kernels_floats((int64_t)ml_packed_floats(packing));
   float *work = kernels_floats((int64_t)ml_gemm_workspace(p->m, p->n, p->k));
   float *want = kernels_floats(p->m * p->n);
-  for (int64_t j = (p->n - 1) / group * group; j >= 0; j -= group)
-    ml_pack_columns(packed, b, p->n, p->k, j, j + group < p->n ? j + group : p->n);
-  ml_gemm_packed(c, p->n, a, packed, e, p->m, p->n, p->k, work);
+  for (int64_t j = (p->n - 1) / grain * grain; j >= 0; j -= grain)
+    ml_pack_part(packed, packing, b, 0, p->k, j, j + grain < p->n ? j + grain : p->n);
+  ml_gemm_kept(c, p->n, a, b, (ml_kept){.b = packed}, e, p->m, p->n, p->k, work);
   ml_gemm(want, p->n, a, b, e, p->m, p->n, p->k, work);
   kernels_check_equal(c, want, p->m * p->n, "a product with a packed operand");
   ml_free(packed);
@@ -61,12 +62,12 @@ static void test_bits_of_gemm(void **state) {
 
 static void test_what_is_not_kept(void **state) {
   (void)state;
-  assert_int_equal(ml_packed_floats(512, 784), 0); /* f32 */
+  assert_int_equal(ml_packed_floats((ml_packing){ML_RIGHT, 512, 784}), 0); /* f32 */
   ml_precision_use(ML_PRECISION_BF16);
-  assert_true(ml_packed_floats(512, 784) >= 512 * 784 / 2);
-  assert_int_equal(ml_packed_floats(1025, 8), 0);
-  assert_int_equal(ml_packed_floats(8, 4000), 0);
-  assert_int_equal(ml_packed_floats(0, 8), 0);
+  assert_true(ml_packed_floats((ml_packing){ML_RIGHT, 512, 784}) >= 512 * 784 / 2);
+  assert_int_equal(ml_packed_floats((ml_packing){ML_RIGHT, 1025, 8}), 0);
+  assert_int_equal(ml_packed_floats((ml_packing){ML_RIGHT, 8, 4000}), 0);
+  assert_int_equal(ml_packed_floats((ml_packing){ML_RIGHT, 0, 8}), 0);
   ml_precision_use(ML_PRECISION_F32);
 }
 
@@ -117,12 +118,12 @@ static void test_follows_updates(void **state) {
         ml_precision_use(ML_PRECISION_BF16);
         check_linear(x, w);
         step(w, gradient);
-        const ml_companion *c = ml_tensor_companion(w, ML_COMPANION_FORWARD);
+        const ml_companion *c = ml_tensor_companion(w, ML_COMPANION_RIGHT_T);
         assert_true(c->state == ML_COMPANION_READY && c->version == w->storage->version);
         check_linear(x, w);
         ml_precision_use(ML_PRECISION_BF16X3);
         step(w, gradient);
-        assert_int_equal(ml_tensor_companion(w, ML_COMPANION_FORWARD)->state, ML_COMPANION_STALE);
+        assert_int_equal(ml_tensor_companion(w, ML_COMPANION_RIGHT_T)->state, ML_COMPANION_STALE);
         check_linear(x, w);
       }
     }
